@@ -72,7 +72,7 @@ class Writer:
         if value["form"] == "class":
             yield from self._class(label, at, value, declared, whole)
         elif value["form"] in ("enum", "const enum"):
-            for member in (declared.get("values") or {}):
+            for member in declared.get("values") or {}:
                 yield f"{label}.{member}", iter([("read", f"export const v = {at}[{_quoted(member)}];")]), ()
             if value["form"] == "enum":
                 yield label, iter([("value", f"export const v: object = {at};")]), ()
@@ -109,7 +109,12 @@ class Writer:
         abstract = [(n, m) for n, m in (declared.get("members") or {}).items() if m.get("abstract")]
         body = " ".join(text for name, member in abstract for text in implementation(name, member))
         head = f"export class D{_TEXT.type_parameters(own)} extends {at}{arguments(own)}"
-        yield "extend", f"{head} {{ {body} }}" if not _with_parameters(value) else f"export abstract class E{head[14:]} {{ {body} }}"
+        yield (
+            "extend",
+            f"{head} {{ {body} }}"
+            if not _with_parameters(value)
+            else f"export abstract class E{head[14:]} {{ {body} }}",
+        )
         for signature in value["construct"]["sigs"]:
             if signature.get("tp"):
                 continue
@@ -154,13 +159,31 @@ class Writer:
         for member, one in declared["members"].items():
             if one.get("access"):
                 continue
-            yield f"{label}.{member}", member_uses(f"x: {named}{arguments(own)}", member, one, own, read=not only_in, write=not only_out), ()
-        yield f"{label}()", functions("x", declared.get("call") or [], own, given=f"x: {named}{arguments(own)}"), (label,)
-        yield f"{label}.new", functions("new x", declared.get("new") or [], own, given=f"x: {named}{arguments(own)}"), (label,)
+            yield (
+                f"{label}.{member}",
+                member_uses(f"x: {named}{arguments(own)}", member, one, own, read=not only_in, write=not only_out),
+                (),
+            )
+        yield (
+            f"{label}()",
+            functions("x", declared.get("call") or [], own, given=f"x: {named}{arguments(own)}"),
+            (label,),
+        )
+        yield (
+            f"{label}.new",
+            functions("new x", declared.get("new") or [], own, given=f"x: {named}{arguments(own)}"),
+            (label,),
+        )
         yield label, self._index(named + arguments(own), own, declared.get("index") or []), ()
         for base in declared.get("bases") or []:
             yield label, self._assigned(named + arguments(own), own, base), whole
-        if form != "class" and not only_out and self.implemented and not declared.get("call") and not declared.get("new"):
+        if (
+            form != "class"
+            and not only_out
+            and self.implemented
+            and not declared.get("call")
+            and not declared.get("new")
+        ):
             yield label, self._literal(named + arguments(own), own, declared), whole
             yield label, self._implement(named + arguments(own), own, declared), whole
         if form == "interface":
@@ -179,25 +202,40 @@ class Writer:
                 yield "make", f"export function use{generic}(v: {given_as(part)}) {{ const x: {named} = v; return x; }}"
         if not only_in:
             yield "read", f"export function use{generic}(x: {named}) {{ const v: {read_as(tree)} = x; return v; }}"
-        if not only_in and tree["k"] == "u" and all(one["k"] == "l" for one in tree["of"]):
+        if not only_in and not only_out and tree["k"] == "u" and all(one["k"] == "l" for one in tree["of"]):
             cases = " ".join(f"case {one['v']}: return 1;" for one in tree["of"])
-            yield "switch", f"export function use(x: {named}): number {{ switch (x) {{ {cases} default: {{ const n: never = x; return n; }} }} }}"
+            yield (
+                "switch",
+                f"export function use(x: {named}): number {{ switch (x) {{ {cases} default: {{ const n: never = x; return n; }} }} }}",
+            )
         assert text
 
     def _enum(self, named: str, at: str, declared: Mapping[str, Any], only_in: bool) -> Lines:
         cases = " ".join(f"case {at}[{_quoted(one)}]: return 1;" for one in declared["values"])
         if not only_in and declared["values"]:
-            yield "switch", f"export function use(x: {named}): number {{ switch (x) {{ {cases} default: {{ const n: never = x; return n; }} }} }}"
+            yield (
+                "switch",
+                f"export function use(x: {named}): number {{ switch (x) {{ {cases} default: {{ const n: never = x; return n; }} }} }}",
+            )
 
     def _index(self, named: str, own: Sequence[Mapping[str, Any]], index: Sequence[Mapping[str, Any]]) -> Lines:
         for one in index:
             generic, key = _TEXT.type_parameters(own), _TEXT.type(one["key"])
-            yield "read", f"export function use{generic}(x: {named}, k: {key}) {{ const v: {read_as(one['t'])} = x[k]; return v; }}"
+            yield (
+                "read",
+                f"export function use{generic}(x: {named}, k: {key}) {{ const v: {read_as(one['t'])} = x[k]; return v; }}",
+            )
             if not one.get("ro"):
-                yield "write", f"export function use{generic}(x: {named}, k: {key}, v: {_TEXT.type(one['t'])}) {{ x[k] = v; }}"
+                yield (
+                    "write",
+                    f"export function use{generic}(x: {named}, k: {key}, v: {_TEXT.type(one['t'])}) {{ x[k] = v; }}",
+                )
 
     def _assigned(self, named: str, own: Sequence[Mapping[str, Any]], base: Tree) -> Lines:
-        yield "assign", f"export function use{_TEXT.type_parameters(own)}(x: {named}) {{ const b: {_TEXT.type(base)} = x; return b; }}"
+        yield (
+            "assign",
+            f"export function use{_TEXT.type_parameters(own)}(x: {named}) {{ const b: {_TEXT.type(base)} = x; return b; }}",
+        )
 
     def _literal(self, named: str, own: Sequence[Mapping[str, Any]], declared: Mapping[str, Any]) -> Lines:
         generic = _TEXT.type_parameters(own)
@@ -208,7 +246,9 @@ class Writer:
 
     def _implement(self, named: str, own: Sequence[Mapping[str, Any]], declared: Mapping[str, Any]) -> Lines:
         members = declared["members"]
-        body = " ".join(text for name, member in members.items() if not member.get("opt") for text in implementation(name, member))
+        body = " ".join(
+            text for name, member in members.items() if not member.get("opt") for text in implementation(name, member)
+        )
         index = " ".join(f"[k: {_TEXT.type(i['key'])}]: any;" for i in declared.get("index") or [])
         yield "implement", f"export class K{_TEXT.type_parameters(own)} implements {named} {{ {index} {body} }}"
 
@@ -265,7 +305,13 @@ def implementation(name: str, member: Mapping[str, Any]) -> list[str]:
 
 
 def member_uses(
-    owner: str, name: str, member: Mapping[str, Any], own: Sequence[Mapping[str, Any]], *, read: bool = True, write: bool = True
+    owner: str,
+    name: str,
+    member: Mapping[str, Any],
+    own: Sequence[Mapping[str, Any]],
+    *,
+    read: bool = True,
+    write: bool = True,
 ) -> Lines:
     """Reads, writes and calls of a member; ``owner`` is an expression, or the declaration of a parameter ``x``."""
     given, at = (owner, "x") if owner.startswith("x: ") else ("", owner)
@@ -275,7 +321,11 @@ def member_uses(
         return
     generic = _TEXT.type_parameters(own)
     if read and not member.get("wo"):
-        text = read_as(member["t"]) if not member.get("opt") or is_basic(member["t"], "any") else f"({_TEXT.type(member['t'])}) | undefined"
+        text = (
+            read_as(member["t"])
+            if not member.get("opt") or is_basic(member["t"], "any")
+            else f"({_TEXT.type(member['t'])}) | undefined"
+        )
         yield "read", f"export function use{generic}({given}) {{ const v: {text} = {place}; return v; }}"
     if write and not member.get("ro"):
         listed = ", ".join(filter(None, [given, f"v: {given_as(member['t'])}"]))
@@ -322,13 +372,24 @@ def _one_function(at: str, signature: Signature, own: Sequence[Mapping[str, Any]
         yield "call", f"export function use{generic}({', '.join(filter(None, [given, listed]))}) {{ {at}({passed}); }}"
     if mine:
         listed, passed = calls[-1]
-        yield "typeargs", f"export function use{generic}({', '.join(filter(None, [given, listed]))}) {{ {at}{arguments(mine)}({passed}); }}"
+        yield (
+            "typeargs",
+            f"export function use{generic}({', '.join(filter(None, [given, listed]))}) {{ {at}{arguments(mine)}({passed}); }}",
+        )
     params = signature["params"]
     if any(one["t"]["k"] == "o" and not {"call", "new", "index"} & set(one["t"]) for one in params):
         listed, _passed = calls[-1]
-        values = [literal(one["t"]["members"]) if one["t"]["k"] == "o" and "members" in one["t"] and not one["t"].get("call") else f"p{n}" for n, one in enumerate(params)]
+        values = [
+            literal(one["t"]["members"])
+            if one["t"]["k"] == "o" and "members" in one["t"] and not one["t"].get("call")
+            else f"p{n}"
+            for n, one in enumerate(params)
+        ]
         if not any(one.get("rest") for one in params):
-            yield "call", f"export function use{generic}({', '.join(filter(None, [given, listed]))}) {{ {at}({', '.join(values)}); }}"
+            yield (
+                "call",
+                f"export function use{generic}({', '.join(filter(None, [given, listed]))}) {{ {at}({', '.join(values)}); }}",
+            )
     if "pred" in signature:
         yield from _predicate(at, signature, generic, given)
     if result["k"] == "self" or is_basic(result, "void", "never"):

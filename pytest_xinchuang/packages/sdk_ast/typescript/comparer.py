@@ -9,7 +9,11 @@ from typing import Any
 
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, Side, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol
-from pytest_xinchuang.packages.sdk_ast.typescript.functions import Differences, compare_overloads, compare_type_parameters
+from pytest_xinchuang.packages.sdk_ast.typescript.functions import (
+    Differences,
+    compare_overloads,
+    compare_type_parameters,
+)
 from pytest_xinchuang.packages.sdk_ast.typescript.manifests import compare_promises
 from pytest_xinchuang.packages.sdk_ast.typescript.positions import IN, OUT, Positions
 from pytest_xinchuang.packages.sdk_ast.typescript.reader import GLOBAL, MANIFEST, REQUIRE
@@ -184,15 +188,15 @@ class TypeScriptComparer(Comparer):
 
     # -- types
 
-    def _type(
-        self, path: str, name: str, label: str, old: Mapping[str, Any], new: Mapping[str, Any], at: str
-    ) -> None:
+    def _type(self, path: str, name: str, label: str, old: Mapping[str, Any], new: Mapping[str, Any], at: str) -> None:
         if old["form"] == "enum" and new["form"] == "enum":
             self._enum(label, old["values"], new["values"], self.positions.only(path, name, IN), at)
             return
         if old["form"] != new["form"]:
             self._form(label, old, new, at)
-        self._told(label, compare_type_parameters(old.get("tp") or [], new.get("tp") or [], self.making, of_type=True), at)
+        self._told(
+            label, compare_type_parameters(old.get("tp") or [], new.get("tp") or [], self.making, of_type=True), at
+        )
         only_in, only_out = (self.positions.only(path, name, one) for one in (IN, OUT))
         if "members" in old and "members" in new:
             self._bases(label, old, new, at)
@@ -221,9 +225,13 @@ class TypeScriptComparer(Comparer):
         texts = _TEXT.type(old), _TEXT.type(new)
         made, read = self.making.holds(old, new), self.reading.holds(new, old)
         if made and not read:
-            self.add("TS-ALIAS-WIDENED-INPUT" if only_in and read is False else "TS-ALIAS-WIDENED", label, *texts, at=at)
+            self.add(
+                "TS-ALIAS-WIDENED-INPUT" if only_in and read is False else "TS-ALIAS-WIDENED", label, *texts, at=at
+            )
         elif read and not made:
-            self.add("TS-ALIAS-NARROWED-OUTPUT" if only_out and made is False else "TS-ALIAS-NARROWED", label, *texts, at=at)
+            self.add(
+                "TS-ALIAS-NARROWED-OUTPUT" if only_out and made is False else "TS-ALIAS-NARROWED", label, *texts, at=at
+            )
         elif not (made and read):
             self.add("TS-ALIAS-CHANGED", label, *texts, at=at)
 
@@ -252,7 +260,9 @@ class TypeScriptComparer(Comparer):
             if other is None:
                 self.add("TS-INDEX-REMOVED", label, text, "", at=at)
             elif not same(one, other):
-                self.add("TS-INDEX-CHANGED", label, text, f"[{_TEXT.type(other['key'])}]: {_TEXT.type(other['t'])}", at=at)
+                self.add(
+                    "TS-INDEX-CHANGED", label, text, f"[{_TEXT.type(other['key'])}]: {_TEXT.type(other['t'])}", at=at
+                )
         for one in new:
             if not any(same(n["key"], one["key"]) for n in old):
                 self.add("TS-INDEX-ADDED", label, "", f"[{_TEXT.type(one['key'])}]: {_TEXT.type(one['t'])}", at=at)

@@ -31,7 +31,9 @@ def compare_overloads(
         yield from _signature(left[0], came[0], making, reading, method)
         return
     for one in left:
-        covered = any(making.signatures(other, one) for other in new) or any(reading.signatures(other, one) for other in new)
+        covered = any(making.signatures(other, one) for other in new) or any(
+            reading.signatures(other, one) for other in new
+        )
         yield "TS-OVERLOAD-COVERED" if covered else "TS-OVERLOAD-REMOVED", _TEXT.signature(one), _joined(new)
     for one in came:
         yield "TS-OVERLOAD-ADDED", "", _TEXT.signature(one)

@@ -88,7 +88,13 @@ class _Book:
             assert package is not None and other is not None
             plain = path.removesuffix(REQUIRE)
             twin, new_twin = self.old.package(plain + REQUIRE), self.new.package(plain + REQUIRE)
-            if path == plain and twin and new_twin and twin.symbols == package.symbols and new_twin.symbols == other.symbols:
+            if (
+                path == plain
+                and twin
+                and new_twin
+                and twin.symbols == package.symbols
+                and new_twin.symbols == other.symbols
+            ):
                 continue  # the same declarations, with clients of their own
             writer = Writer(plain, by_require=path != plain, implemented=self.implemented)
             for name, symbol in package.symbols.items():
@@ -118,7 +124,9 @@ class _Book:
         """Whether what a client shows follows from a breaking change of something that its symbol rests on, told there."""
         if client.symbol in self.changed or any(symbol in self.changed for symbol in client.also):
             return False
-        owner = next((label for label in sorted(self._rests, key=len, reverse=True) if _within(client.symbol, label)), "")
+        owner = next(
+            (label for label in sorted(self._rests, key=len, reverse=True) if _within(client.symbol, label)), ""
+        )
         seen: set[str] = set()
         left = [owner]
         while left:
@@ -174,7 +182,9 @@ def _loaded(compiler: Compiler, before: Path, after: Path, book: _Book) -> Itera
             one = Client(book.comparer.label(path, name), mode, {"client.mjs": f'import {{ {name} }} from "{plain}";'})
             gone = name not in new
             said = f"{plain} exports no {name}" if gone else ""
-            yield Trial(one, Outcome.HOLDS, binary=Outcome.FAILS if gone else Outcome.HOLDS, said=said, tool=compiler.told)
+            yield Trial(
+                one, Outcome.HOLDS, binary=Outcome.FAILS if gone else Outcome.HOLDS, said=said, tool=compiler.told
+            )
 
 
 def _load(compiler: Compiler, home: Path, mode: str, specifier: str) -> list[str] | str:

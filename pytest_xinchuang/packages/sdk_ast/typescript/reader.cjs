@@ -96,15 +96,20 @@ for (const file of files) {
     for (const problem of source ? program.getSyntacticDiagnostics(source) : []) tell(problem, "syntax");
   }
 }
+const { leastVersion } = require("./language.cjs");
+let language = "";
 for (const source of program.getSourceFiles()) {
   if (!source.fileName.startsWith(root) || program.isSourceFileDefaultLibrary(source)) continue;
   augmentations(source);
+  if (source.isDeclarationFile) language = leastVersion(ts, source, language);
   if (!files.includes(source.fileName)) for (const problem of program.getSyntacticDiagnostics(source)) tell(problem, "syntax");
   if (/\.[cm]?tsx?$/.test(source.fileName)) {
     const missing = program.getSemanticDiagnostics(source).filter((one) => [2307, 2688, 7016, 2792].includes(one.code));
     for (const problem of missing) tell(problem, "missing");
   }
 }
+
+write({ language });
 
 function tell(problem, what) {
   const line = problem.file && problem.file.getLineAndCharacterOfPosition(problem.start || 0).line + 1;

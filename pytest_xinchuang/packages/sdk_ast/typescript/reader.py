@@ -40,16 +40,24 @@ def extract_typescript(place: Path, output: Path, compiler: Compiler, *, version
         entries: Mapping[str, dict[str, Any]] = {_path(e): {} for e in first["entries"]}
         if not entries:
             raise XcError(
-                _("{place}: nothing of the package can be imported: it delivers neither declarations nor JavaScript", place=place),
+                _(
+                    "{place}: nothing of the package can be imported: it delivers neither declarations nor JavaScript",
+                    place=place,
+                ),
                 mend=_("build it first (npm run build), so that what package.json names is there"),
             )
         for record in records[1:]:
             if "entry" in record:
-                entries[_path({"path": record["entry"], "mode": record["mode"]})][record["name"]] = _symbol(record["symbol"])
+                entries[_path({"path": record["entry"], "mode": record["mode"]})][record["name"]] = _symbol(
+                    record["symbol"]
+                )
         added = {f"{r['augments']}.{r['name']}": _symbol(r["symbol"]) for r in records if "augments" in r}
         problems = [_problem(r) for r in records if r.get("problem") == "syntax"]
-        missing = sorted({match[1] for r in records if r.get("problem") == "missing" if (match := re.search(r"'([^']+)'", r["why"]))})
-        promises = {"manifest": {"kind": "module", "facts": _promises(first["manifest"], directory)}}
+        missing = sorted(
+            {match[1] for r in records if r.get("problem") == "missing" if (match := re.search(r"'([^']+)'", r["why"]))}
+        )
+        language = next((r["language"] for r in records if "language" in r), "")
+        promises = {"manifest": {"kind": "module", "facts": _promises(first["manifest"], directory, language)}}
         packages: list[tuple[str, str, str, list[Variant]]] = []
         for path, symbols in [*entries.items(), (f"{name}/{GLOBAL}", added), (f"{name}/{MANIFEST}", promises)]:
             packages.append((path, path.removesuffix(REQUIRE), _digest(symbols), [(TARGET, symbols, problems)]))
@@ -73,7 +81,9 @@ def _digest(symbols: Mapping[str, Any]) -> str:
 
 
 def _problem(record: Mapping[str, Any]) -> dict[str, Any]:
-    told = problem_record(record["file"], record["line"], SYNTAX_ERROR if record["why"] else UNPARSED, why=verbatim(record["why"]))
+    told = problem_record(
+        record["file"], record["line"], SYNTAX_ERROR if record["why"] else UNPARSED, why=verbatim(record["why"])
+    )
     return told
 
 
@@ -90,7 +100,7 @@ def _symbol(described: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _promises(manifest: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+def _promises(manifest: Mapping[str, Any], directory: Path, language: str) -> dict[str, Any]:
     engines, peers = manifest.get("engines"), manifest.get("peerDependencies")
     optional = manifest.get("peerDependenciesMeta") or {}
     bins = manifest.get("bin")
@@ -98,8 +108,11 @@ def _promises(manifest: Mapping[str, Any], directory: Path) -> dict[str, Any]:
         "type": manifest.get("type") if manifest.get("type") == "module" else "commonjs",
         "engines": dict(_texts(engines)),
         "peers": dict(_texts(peers)),
-        "optional": sorted(k for k, v in optional.items() if isinstance(v, dict) and v.get("optional")) if isinstance(optional, dict) else [],
+        "optional": sorted(k for k, v in optional.items() if isinstance(v, dict) and v.get("optional"))
+        if isinstance(optional, dict)
+        else [],
         "bin": sorted(bins) if isinstance(bins, dict) else [package_bin(manifest)] if isinstance(bins, str) else [],
+        "language": language,
         "closed": manifest.get("exports") is not None,
         "files": [] if manifest.get("exports") is not None else sorted(_files(directory)),
     }

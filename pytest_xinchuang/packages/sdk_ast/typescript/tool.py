@@ -143,7 +143,9 @@ def package_name(directory: Path) -> str:
     except (OSError, ValueError, RecursionError) as error:
         raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=str(error))) from error
     name = found.get("name", "lib") if isinstance(found, dict) else None
-    if not isinstance(name, str) or not re.fullmatch(r"(@[A-Za-z0-9._~-]+/)?[A-Za-z0-9._~-]*[A-Za-z0-9][A-Za-z0-9._~-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(
+        r"(@[A-Za-z0-9._~-]+/)?[A-Za-z0-9._~-]*[A-Za-z0-9][A-Za-z0-9._~-]*", name
+    ):
         raise DataFileError(
             _("{path}: name: found {name}, expected the name of a package", path=path, name=verbatim(repr(name)[:60])),
             mend=_("packages are called NAME or @SCOPE/NAME"),

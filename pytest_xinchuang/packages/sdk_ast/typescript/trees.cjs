@@ -278,6 +278,7 @@ class Trees {
     if (!(symbol.flags & ts.SymbolFlags.EnumMember)) return this.reference(symbol, [], scope, deep);
     const owner = this.checker.getSymbolAtLocation(symbol.declarations[0].parent.name);
     const found = this.reference(owner, [], scope, deep);
+    if (owner.exports.size === 1) return found;
     return found.k === "r" ? { ...found, n: `${found.n}.${symbol.name}`, member: true } : found;
   }
 

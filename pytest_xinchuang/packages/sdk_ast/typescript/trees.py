@@ -20,7 +20,9 @@ Resolve = Callable[[Tree], Tree | None]
 OPAQUE = frozenset({"x", "h", "e"})
 ANY: Tree = {"k": "p", "n": "any"}
 UNDEFINED: Tree = {"k": "p", "n": "undefined"}
-_COVARIANT = frozenset({"Promise", "PromiseLike", "Iterable", "Iterator", "AsyncIterable", "Readonly", "ReadonlySet", "Awaited"})
+_COVARIANT = frozenset(
+    {"Promise", "PromiseLike", "Iterable", "Iterator", "AsyncIterable", "Readonly", "ReadonlySet", "Awaited"}
+)
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*")
 
 
@@ -180,7 +182,9 @@ class Text:
         texts = []
         for number, one in enumerate(signature["params"]):
             name = one["n"] if _IDENTIFIER.fullmatch(one["n"]) and not self.strict else f"p{number}"
-            texts.append(f"{'...' if one.get('rest') else ''}{name}{'?' if one.get('opt') else ''}: {self.type(one['t'])}")
+            texts.append(
+                f"{'...' if one.get('rest') else ''}{name}{'?' if one.get('opt') else ''}: {self.type(one['t'])}"
+            )
         return texts
 
     def signature(self, signature: Signature, arrow: str = ": ") -> str:
@@ -189,7 +193,9 @@ class Text:
         if "this" in signature:
             listed.insert(0, f"this: {self.type(signature['this'])}")
         result = self.result(signature)
-        return f"{self.type_parameters(signature.get('tp') or [])}({', '.join(listed)})" + (f"{arrow}{result}" if result else "")
+        return f"{self.type_parameters(signature.get('tp') or [])}({', '.join(listed)})" + (
+            f"{arrow}{result}" if result else ""
+        )
 
     def result(self, signature: Signature) -> str:
         """The type of the result, which may be a predicate."""
@@ -270,7 +276,11 @@ class Relation:
         return _every(self.holds(a, b, deep + 1) for a, b in zip(mine, theirs, strict=True))
 
     def _among(self, one: Tree, places: Sequence[Tree], deep: int) -> bool | None:
-        return _some(self.holds(one, place, deep + 1) for place in places) if len(places) > 1 else self.holds(one, places[0], deep + 1)
+        return (
+            _some(self.holds(one, place, deep + 1) for place in places)
+            if len(places) > 1
+            else self.holds(one, places[0], deep + 1)
+        )
 
     def _single(self, value: Tree, wanted: Tree, deep: int) -> bool | None:
         kinds = (value["k"], wanted["k"])
@@ -289,7 +299,9 @@ class Relation:
         if kinds == ("t", "t"):
             return self._tuples(value, wanted, deep)
         if kinds == ("t", "a") and (wanted.get("ro") or not value.get("ro")):
-            return _every(self.holds(one["t"], wanted["of"], deep + 1) if not one.get("rest") else None for one in value["of"])
+            return _every(
+                self.holds(one["t"], wanted["of"], deep + 1) if not one.get("rest") else None for one in value["of"]
+            )
         if kinds == ("a", "t"):
             return False
         if kinds == ("o", "o"):
@@ -345,7 +357,12 @@ class Relation:
 
     def signatures(self, value: Signature, wanted: Signature, deep: int = 0) -> bool | None:
         """Parameters are compared the other way round."""
-        if canonical(value.get("tp") or []) != canonical(wanted.get("tp") or []) or "this" in value or "pred" in value or "pred" in wanted:
+        if (
+            canonical(value.get("tp") or []) != canonical(wanted.get("tp") or [])
+            or "this" in value
+            or "pred" in value
+            or "pred" in wanted
+        ):
             return True if same(value, wanted) else None
         mine, theirs = value["params"], wanted["params"]
         if any(one.get("rest") for one in [*mine, *theirs]):

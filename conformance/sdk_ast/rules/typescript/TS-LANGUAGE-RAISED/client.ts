@@ -1,2 +1,0 @@
-import * as lib from "./old/index.js";
-lib.f(1);

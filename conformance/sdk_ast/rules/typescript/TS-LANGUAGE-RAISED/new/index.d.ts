@@ -1,1 +1,0 @@
-export declare function f<const T>(a: T): T;

@@ -1,1 +1,0 @@
-export declare function f<T>(a: T): T;
