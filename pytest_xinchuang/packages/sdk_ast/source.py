@@ -58,7 +58,9 @@ def language_of(directory: Path) -> str:
         return "go"
     if (directory / "package.json").is_file() and not (directory / "pyproject.toml").is_file():
         return "typescript"
-    seen = {path.suffix for path in directory.rglob("*") if path.suffix in (".go", ".h", ".jar", ".class", ".py", ".ts")}
+    seen = {
+        path.suffix for path in directory.rglob("*") if path.suffix in (".go", ".h", ".jar", ".class", ".py", ".ts")
+    }
     order = ((".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"), (".ts", "typescript"))
     return next((language for suffix, language in order if suffix in seen), "go")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.cases import Case, cases
-from pytest_xinchuang.packages.sdk_ast.rules import Rules
+from pytest_xinchuang.packages.sdk_ast.rules import Rule, Rules
 from tests.packages.sdk_ast.ts_batch import Library, Seen, compiler_or_skip, see
 
 pytestmark = [pytest.mark.tools, pytest.mark.slow]
@@ -16,11 +16,11 @@ WITNESSED = [r for r in Rules().by_id.values() if r.id.startswith("TS-") and r.w
 CASES = cases("typescript")
 
 
-def _of_rule(rule: object) -> Library:
-    witness = rule.witness  # type: ignore[attr-defined]
+def _of_rule(rule: Rule) -> Library:
+    witness = rule.witness
+    assert witness is not None
     client = 'import * as lib from "lib";\n' + witness.client.replace('"./old/index.js"', '"lib"')
-    sides = ({"index.d.ts": one} for one in (witness.old, witness.new))
-    return Library(rule.id, *sides, {"client.ts": client})  # type: ignore[attr-defined]
+    return Library(rule.id, {"index.d.ts": witness.old}, {"index.d.ts": witness.new}, {"client.ts": client})
 
 
 def _of_case(case: Case) -> Library:
@@ -38,8 +38,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
 
 
 @pytest.mark.parametrize("rule", WITNESSED, ids=lambda r: r.id)
-def test_a_rules_witness(seen: Seen, rule: object) -> None:
-    name, witness = rule.id, rule.witness  # type: ignore[attr-defined]
+def test_a_rules_witness(seen: Seen, rule: Rule) -> None:
+    name, witness = rule.id, rule.witness
+    assert witness is not None
     found = {one.rule.id: one.weight for one in seen.changes[name]}
     assert name in found
     assert name not in seen.old, seen.old[name]

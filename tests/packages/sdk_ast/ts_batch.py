@@ -103,10 +103,9 @@ def _together(libraries: Sequence[Library], directory: Path, compiler: Compiler,
         for file, why in tsc(directory / side, compiler).items():
             said.setdefault(libraries[int(file[1:].split("_")[0])].name, why)
     found = diff(directory / "old" / "node_modules" / "lib", directory / "new" / "node_modules" / "lib")
-    for one in found.changes:
-        match = re.match(r"\./c(\d+)\.", one.change.symbol + ".")
-        if match:
-            seen.changes[libraries[int(match[1])].name].append(one)
+    for change in found.changes:
+        if match := re.match(r"\./c(\d+)\.", change.change.symbol + "."):
+            seen.changes[libraries[int(match[1])].name].append(change)
 
 
 def _alone(library: Library, directory: Path, compiler: Compiler, seen: Seen) -> None:

@@ -46,7 +46,7 @@ class Writer:
         parts: list[tuple[str, Lines, tuple[str, ...]]] = []
         if value:
             parts += self._value(label, at, value, declared, whole)
-        if declared and name != "export=" or declared.get("form") == "class":
+        if (declared and name != "export=") or declared.get("form") == "class":
             parts += self._type(label, name, at, declared, whole, only_in=only_in, only_out=only_out)
         for symbol, lines, also in parts:
             yield from self._files(symbol, lines, also)
@@ -196,7 +196,7 @@ class Writer:
             yield "type", f"export type U{_TEXT.type_parameters(required)} = {named}{arguments(required)};"
 
     def _alias(self, named: str, own: Sequence[Mapping[str, Any]], tree: Tree, only_in: bool, only_out: bool) -> Lines:
-        generic, text = _TEXT.type_parameters(own), _TEXT.type(tree)
+        generic = _TEXT.type_parameters(own)
         if not only_out:
             for part in tree["of"] if tree["k"] == "u" else [tree]:
                 yield "make", f"export function use{generic}(v: {given_as(part)}) {{ const x: {named} = v; return x; }}"
@@ -204,19 +204,12 @@ class Writer:
             yield "read", f"export function use{generic}(x: {named}) {{ const v: {read_as(tree)} = x; return v; }}"
         if not only_in and not only_out and tree["k"] == "u" and all(one["k"] == "l" for one in tree["of"]):
             cases = " ".join(f"case {one['v']}: return 1;" for one in tree["of"])
-            yield (
-                "switch",
-                f"export function use(x: {named}): number {{ switch (x) {{ {cases} default: {{ const n: never = x; return n; }} }} }}",
-            )
-        assert text
+            yield "switch", _exhaustive(named, cases)
 
     def _enum(self, named: str, at: str, declared: Mapping[str, Any], only_in: bool) -> Lines:
         cases = " ".join(f"case {at}[{_quoted(one)}]: return 1;" for one in declared["values"])
         if not only_in and declared["values"]:
-            yield (
-                "switch",
-                f"export function use(x: {named}): number {{ switch (x) {{ {cases} default: {{ const n: never = x; return n; }} }} }}",
-            )
+            yield "switch", _exhaustive(named, cases)
 
     def _index(self, named: str, own: Sequence[Mapping[str, Any]], index: Sequence[Mapping[str, Any]]) -> Lines:
         for one in index:
@@ -254,6 +247,11 @@ class Writer:
 
     def _extended(self, named: str, own: Sequence[Mapping[str, Any]]) -> Lines:
         yield "extend", f"export interface J{_TEXT.type_parameters(own)} extends {named} {{ xcMore: 1 }}"
+
+
+def _exhaustive(named: str, cases: str) -> str:
+    body = f"switch (x) {{ {cases} default: {{ const n: never = x; return n; }} }}"
+    return f"export function use(x: {named}): number {{ {body} }}"
 
 
 def _quoted(name: str) -> str:
@@ -364,7 +362,7 @@ def functions(at: str, signatures: Sequence[Signature], own: Sequence[Mapping[st
 def _one_function(at: str, signature: Signature, own: Sequence[Mapping[str, Any]], given: str) -> Lines:
     if "this" in signature:
         return
-    mine = [one for one in signature.get("tp") or []]
+    mine = list(signature.get("tp") or [])
     generic = _TEXT.type_parameters([*own, *mine])
     result = signature["ret"]
     calls = list(arities(signature))

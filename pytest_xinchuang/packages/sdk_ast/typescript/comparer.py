@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, Side, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol
 from pytest_xinchuang.packages.sdk_ast.typescript.functions import (
@@ -24,7 +25,6 @@ UNSTABLE = frozenset({"internal", "alpha", "beta", "experimental"})
 
 _TEXT = Text()
 _ACCESS = {None: 0, "protected": 1}
-_NOT_FOUND = "a type of another package was not found: {name}"
 
 
 def unstable(facts: Mapping[str, Any]) -> bool:
@@ -41,7 +41,7 @@ def resolver(side: Side) -> Any:
         declared = ((symbol or {}).get("facts") or {}).get("type") or {}
         if declared.get("form") != "alias" or declared.get("tp"):
             return None
-        found: Tree = declared["t"] if "t" in declared else {**declared, "k": "o"}
+        found: Tree = declared.get("t", {**declared, "k": "o"})
         return found
 
     return resolve
@@ -140,7 +140,7 @@ class TypeScriptComparer(Comparer):
             self.add("TS-UNSTABLE-CHANGED", label, summary(before), summary(after), at=at)
         missing = [one["s"] for one in nodes([before, after]) if one["k"] == "e"]
         if missing and (old["facts"] != new["facts"]):
-            why = _NOT_FOUND.format(name=missing[0])
+            why = _("a type of another package was not found: {name}", name=missing[0])
             self.add("TS-UNVERIFIABLE", label, undecided=why, at=at)
 
     def _tags(self, label: str, before: Mapping[str, Any], after: Mapping[str, Any], at: str) -> None:
@@ -209,7 +209,7 @@ class TypeScriptComparer(Comparer):
                 self._told(label + suffix, compare_overloads(was, now, self.making, self.reading), at)
             self._index(label, old.get("index") or [], new.get("index") or [], at)
             return
-        was, now = (one["t"] if "t" in one else {**one, "k": "o"} for one in (old, new))
+        was, now = (one.get("t", {**one, "k": "o"}) for one in (old, new))
         if old["form"] == "enum" or new["form"] == "enum" or not {"t", "members"} & set(old) or same(was, now):
             return
         self._alias(label, was, now, only_in, only_out, at)

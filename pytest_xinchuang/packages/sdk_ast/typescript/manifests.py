@@ -1,4 +1,4 @@
-"""Compares what package.json promises: the platforms, the packages beside it, the commands, and the files that can be imported."""
+"""Compares what package.json promises: platforms, packages beside it, commands, and files that can be imported."""
 
 from __future__ import annotations
 

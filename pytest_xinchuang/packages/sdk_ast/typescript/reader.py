@@ -67,7 +67,7 @@ def extract_typescript(place: Path, output: Path, compiler: Compiler, *, version
             "version": version or str(first["manifest"].get("version", "")),
             "toolchain": compiler.told,
             "targets": [TARGET],
-            "requires": {module: "" for module in missing},
+            "requires": dict.fromkeys(missing, ""),
         }
         write_snapshot(output, header, packages)
 
@@ -81,10 +81,9 @@ def _digest(symbols: Mapping[str, Any]) -> str:
 
 
 def _problem(record: Mapping[str, Any]) -> dict[str, Any]:
-    told = problem_record(
+    return problem_record(
         record["file"], record["line"], SYNTAX_ERROR if record["why"] else UNPARSED, why=verbatim(record["why"])
     )
-    return told
 
 
 def _symbol(described: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Types of TypeScript as trees: what the reader writes of each, as text, and whether a value of one is one of another.
 
-``k`` is the kind of a node: ``p`` a basic type, ``l`` a literal, ``u`` and ``i`` a union and an intersection, ``a`` an array, ``t`` a
-tuple, ``o`` an object with ``members``, ``call``, ``new`` and ``index``, ``r`` a type by its name (``e``: the entry that exports it,
-``m``: the module), ``q`` the type of an exported value, ``T`` a type parameter, ``this``, ``keyof``, ``at`` an indexed access, ``tpl`` a
-template, ``x`` a type as text, ``h`` one that has no name for an importer, ``e`` one that could not be found.
+``k`` is the kind of a node: ``p`` a basic type, ``l`` a literal, ``u`` and ``i`` a union and an intersection, ``a`` an
+array, ``t`` a tuple, ``o`` an object with ``members``, ``call``, ``new`` and ``index``, ``r`` a type by its name (``e``: the
+entry that exports it, ``m``: the module), ``q`` the type of an exported value, ``T`` a type parameter, ``this``, ``keyof``,
+``at`` an indexed access, ``tpl`` a template, ``x`` a type as text, ``h`` one that has no name for an importer, ``e`` one that
+could not be found.
 """
 
 from __future__ import annotations
@@ -134,10 +135,10 @@ class Text:
         args = f"<{', '.join(map(self.type, tree['args']))}>" if tree.get("args") else ""
         before = "typeof " if tree["k"] == "q" else ""
         if not self.strict:
-            return before + tree["n"].removeprefix("export=").removeprefix(".") + args
+            return before + str(tree["n"]).removeprefix("export=").removeprefix(".") + args
         module = tree.get("e") or tree.get("m")
         if module is None:
-            return before + tree["n"] + args
+            return f"{before}{tree['n']}{args}"
         name = tree["n"].removeprefix("export=")
         return f'{before}import("{module}")' + (f".{name.removeprefix('.')}" if name else "") + args
 
