@@ -60,7 +60,7 @@ class Writer:
                 return
             except Unprintable:
                 return
-            relation, _, mark = relation.partition("?")
+            relation, mark, _rest = relation.partition("?")
             body = f"{self.head}\n{text}\nexport {{}};\nvoid (P as unknown);\n"
             yield Client(symbol, relation, {self.file: body}, promised=not mark, also=also)
 
@@ -86,8 +86,9 @@ class Writer:
         yield "read", f"export const v: {read_as(tree)} = {at};"
 
     def _as_value(self, at: str, signatures: Sequence[Signature]) -> Lines:
-        if not any("pred" in one and one["pred"]["asserts"] for one in signatures):
-            yield "value", f"export const v: {_TEXT.shape({'call': signatures})} = {at};"
+        for one in signatures:
+            if not ("pred" in one and one["pred"]["asserts"]):
+                yield "value", f"export const v: {_TEXT.shape({'call': [one]})} = {at};"
 
     def _class(
         self, label: str, at: str, value: Mapping[str, Any], declared: Mapping[str, Any], whole: tuple[str, ...]
@@ -99,7 +100,8 @@ class Writer:
         if construct["access"] != "private":
             yield label, self._extend(at, value, declared), (constructor, *whole)
             for name, member in (declared.get("members") or {}).items():
-                yield f"{label}.{name}", self._override(at, value, declared, name, member), ()
+                overridden = f"{label}.{name}" if value["abstract"] else f"{label}.{name} (override)"
+                yield overridden, self._override(at, value, declared, name, member), ()
         for name, member in value["statics"].items():
             if not member.get("access"):
                 yield f"{label}.{name}", member_uses(at, name, member, []), ()
@@ -164,16 +166,7 @@ class Writer:
                 member_uses(f"x: {named}{arguments(own)}", member, one, own, read=not only_in, write=not only_out),
                 (),
             )
-        yield (
-            f"{label}()",
-            functions("x", declared.get("call") or [], own, given=f"x: {named}{arguments(own)}"),
-            (label,),
-        )
-        yield (
-            f"{label}.new",
-            functions("new x", declared.get("new") or [], own, given=f"x: {named}{arguments(own)}"),
-            (label,),
-        )
+        yield from self._called(label, named, own, declared, only_in=only_in, only_out=only_out, whole=whole)
         yield label, self._index(named + arguments(own), own, declared.get("index") or []), ()
         for base in declared.get("bases") or []:
             yield label, self._assigned(named + arguments(own), own, base), whole
@@ -188,6 +181,32 @@ class Writer:
             yield label, self._implement(named + arguments(own), own, declared), whole
         if form == "interface":
             yield label, self._extended(named + arguments(own), own), whole
+
+    def _called(
+        self,
+        label: str,
+        named: str,
+        own: Sequence[Mapping[str, Any]],
+        declared: Mapping[str, Any],
+        *,
+        only_in: bool,
+        only_out: bool,
+        whole: tuple[str, ...],
+    ) -> Iterator[tuple[str, Lines, tuple[str, ...]]]:
+        given = f"x: {named}{arguments(own)}"
+        call, construct = declared.get("call") or [], declared.get("new") or []
+        if not only_in:
+            yield f"{label}()", functions("x", call, own, given=given), (label,)
+            yield f"{label}.new", functions("new x", construct, own, given=given), (label,)
+        if call and not declared["members"] and not only_out:
+            yield label, self._made(named + arguments(own), own, declared), (f"{label}()", *whole)
+
+    def _made(self, named: str, own: Sequence[Mapping[str, Any]], declared: Mapping[str, Any]) -> Lines:
+        text = _TEXT.shape({"call": declared["call"]})
+        yield (
+            "literal",
+            f"export function use{_TEXT.type_parameters(own)}(v: {text}) {{ const x: {named} = v; return x; }}",
+        )
 
     def _used(self, named: str, own: Sequence[Mapping[str, Any]]) -> Lines:
         yield "type", f"export type U{_TEXT.type_parameters(own)} = {named}{arguments(own)};"
@@ -282,6 +301,8 @@ def literal(members: Mapping[str, Any]) -> str:
     """An object literal with a value of the old type for each member."""
     parts = []
     for name, member in members.items():
+        if any(one["k"] == "this" for one in nodes(member)):
+            raise Unprintable(name)
         text = _TEXT.shape({"call": member["call"]}) if "call" in member else _TEXT.type(member["t"])
         parts.append(f"{_TEXT.key(name)}: null as unknown as ({text})")
     return f"{{ {', '.join(parts)} }}"
@@ -289,8 +310,6 @@ def literal(members: Mapping[str, Any]) -> str:
 
 def implementation(name: str, member: Mapping[str, Any]) -> list[str]:
     """The declarations of a member in a class: its overloads and a body, or a property."""
-    if any(one["k"] == "this" for one in nodes(member)):
-        raise Unprintable(name)
     before = "protected " if member.get("access") == "protected" else ""
     key = _TEXT.key(name)
     if "call" not in member:
@@ -326,7 +345,7 @@ def member_uses(
         )
         yield "read", f"export function use{generic}({given}) {{ const v: {text} = {place}; return v; }}"
     if write and not member.get("ro"):
-        listed = ", ".join(filter(None, [given, f"v: {given_as(member['t'])}"]))
+        listed = ", ".join(filter(None, [given, f"v: {given_as(member.get('w') or member['t'])}"]))
         yield "write", f"export function use{generic}({listed}) {{ {place} = v; }}"
     call = member["t"].get("call") if member["t"]["k"] == "o" else None
     if call and read and not member["t"].get("members"):
@@ -365,6 +384,9 @@ def _one_function(at: str, signature: Signature, own: Sequence[Mapping[str, Any]
     mine = list(signature.get("tp") or [])
     generic = _TEXT.type_parameters([*own, *mine])
     result = signature["ret"]
+    if result["k"] == "this":
+        yield from _chain(at, signature, generic, given)
+        return
     calls = list(arities(signature))
     for listed, passed in calls:
         yield "call", f"export function use{generic}({', '.join(filter(None, [given, listed]))}) {{ {at}({passed}); }}"
@@ -395,6 +417,18 @@ def _one_function(at: str, signature: Signature, own: Sequence[Mapping[str, Any]
     for listed, passed in {calls[0]: 0, calls[-1]: 0}:
         body = f"const v: {read_as(result)} = {at}({passed}); return v;"
         yield "result", f"export function use{generic}({', '.join(filter(None, [given, listed]))}) {{ {body} }}"
+
+
+def _chain(at: str, signature: Signature, generic: str, given: str) -> Lines:
+    """A method that returns this returns a subtype as itself."""
+    if not given:
+        return
+    generic = f"{generic[:-1]}, " if generic else "<"
+    for listed, passed in arities(signature):
+        words = ", ".join(filter(None, ["x: XcThis", listed]))
+        body = f"const v: XcThis = {at}({passed}); return v;"
+        for relation in ("call", "result"):
+            yield relation, f"export function use{generic}XcThis extends {given[3:]}>({words}) {{ {body} }}"
 
 
 def _predicate(at: str, signature: Signature, generic: str, given: str) -> Lines:

@@ -204,15 +204,26 @@ class TypeScriptComparer(Comparer):
             if form == "class" and new.get("hidden") and not old.get("hidden"):
                 self.add("TS-CLASS-PRIVATE-ADDED", label, at=at)
             self._members(label, old["members"], new["members"], at, form=form, only_in=only_in, only_out=only_out)
-            for part, suffix in (("call", "()"), ("new", ".new")):
-                was, now = old.get(part) or [], new.get(part) or []
-                self._told(label + suffix, compare_overloads(was, now, self.making, self.reading), at)
+            self._calls(label, old, new, only_in, at)
             self._index(label, old.get("index") or [], new.get("index") or [], at)
             return
         was, now = (one.get("t", {**one, "k": "o"}) for one in (old, new))
         if old["form"] == "enum" or new["form"] == "enum" or not {"t", "members"} & set(old) or same(was, now):
             return
         self._alias(label, was, now, only_in, only_out, at)
+
+    def _calls(self, label: str, old: Mapping[str, Any], new: Mapping[str, Any], only_in: bool, at: str) -> None:
+        for part, suffix in (("call", "()"), ("new", ".new")):
+            was, now = old.get(part) or [], new.get(part) or []
+            if same(was, now):
+                continue
+            if not only_in:
+                self._told(label + suffix, compare_overloads(was, now, self.making, self.reading), at)
+                continue
+            # Callers write such functions, and call none.
+            texts = ["; ".join(map(_TEXT.signature, one)) for one in (was, now)]
+            made = self.making.overloads(was, now)
+            self.add("TS-ALIAS-WIDENED-INPUT" if made else "TS-CALLBACK-CHANGED", label + suffix, *texts, at=at)
 
     def _form(self, label: str, old: Mapping[str, Any], new: Mapping[str, Any], at: str) -> None:
         forms = (old["form"], new["form"])
@@ -341,6 +352,8 @@ class TypeScriptComparer(Comparer):
         at: str,
     ) -> None:
         was, now = (one.get("t") or {"k": "o", "members": {}, "call": one["call"]} for one in (old, new))
+        if "w" in old and self.making.holds(old["w"], new.get("w") or now) is not True and not new.get("ro"):
+            self.add("TS-MEMBER-SETTER-NARROWED", symbol, _TEXT.type(old["w"]), _TEXT.type(new.get("w") or now), at=at)
         if same(was, now):
             return
         texts = _TEXT.type(was), _TEXT.type(now)

@@ -111,7 +111,7 @@ class Trees {
       const constraint = this.checker.getBaseConstraintOfType(one) && one.getConstraint();
       const fallback = one.getDefault();
       const found = { n: one.symbol.name, i: scope.label(one) };
-      if (constraint) found.ext = this.tree(constraint, scope, deep + 1);
+      if (constraint && !(constraint.flags & this.ts.TypeFlags.AnyOrUnknown)) found.ext = this.tree(constraint, scope, deep + 1);
       if (fallback) found.def = this.tree(fallback, scope, deep + 1);
       return found;
     });
@@ -174,6 +174,11 @@ class Trees {
     if (tags.length) found.tags = tags;
     if (found.kind === "method" && calls.length) found.call = this.signatures(calls, scope, false, deep);
     else found.t = this.without(this.tree(type, scope, deep + 1), optional);
+    const setter = (symbol.declarations || []).find((one) => ts.isSetAccessor(one) && one.parameters.length === 1);
+    if (setter && !found.ro && !found.wo) {
+      const taken = this.tree(checker.getTypeAtLocation(setter.parameters[0]), scope, deep + 1);
+      if (JSON.stringify(taken) !== JSON.stringify(found.t)) found.w = taken;
+    }
     return found;
   }
 
@@ -210,16 +215,18 @@ class Trees {
       if (isRest) parameter.rest = true;
       return parameter;
     });
-    if (signature.thisParameter) {
-      found.this = this.tree(checker.getTypeOfSymbol(signature.thisParameter), scope, deep + 1);
-    }
+    const own_this = signature.thisParameter && checker.getTypeOfSymbol(signature.thisParameter);
+    if (own_this && !(own_this.flags & ts.TypeFlags.Void)) found.this = this.tree(own_this, scope, deep + 1);
     const predicate = checker.getTypePredicateOfSignature(signature);
     if (predicate) {
       const of = predicate.parameterName || "this";
       found.pred = { asserts: predicate.kind === ts.TypePredicateKind.AssertsThis || predicate.kind === ts.TypePredicateKind.AssertsIdentifier,
         index: predicate.parameterIndex ?? -1, of, t: predicate.type ? this.tree(predicate.type, scope, deep + 1) : null };
     }
-    found.ret = construct && named(signature.getReturnType()) ? { k: "self" } : this.tree(signature.getReturnType(), scope, deep + 1);
+    const written = signature.declaration && signature.declaration.type;
+    if (construct && named(signature.getReturnType())) found.ret = { k: "self" };
+    else if (written && written.kind === ts.SyntaxKind.ThisType) found.ret = { k: "this" };
+    else found.ret = this.tree(signature.getReturnType(), scope, deep + 1);
     const tags = signature.getJsDocTags().map((one) => one.name).filter((one) => TAGS.includes(one));
     if (tags.length) found.tags = tags;
     return found;
@@ -253,9 +260,21 @@ class Trees {
     if (flags & T.Index) return { k: "keyof", of: this.tree(type.type, scope, deep + 1) };
     if (flags & T.IndexedAccess) return { k: "at", o: this.tree(type.objectType, scope, deep + 1), i: this.tree(type.indexType, scope, deep + 1) };
     if (flags & T.TemplateLiteral) return { k: "tpl", texts: type.texts, of: type.types.map((one) => this.tree(one, scope, deep + 1)) };
+    if (flags & T.Conditional && !type.mapper && type.root) return this.conditional(type, scope, deep);
     if (flags & (T.Conditional | T.StringMapping | T.Substitution)) return this.text(type);
     if (flags & T.Object) return this.object(type, scope, deep);
     return { k: "p", n: type.intrinsicName || checker.typeToString(type) };
+  }
+
+  conditional(type, outer, deep) {
+    const scope = outer.inner();
+    const inferred = type.root.inferTypeParameters || [];
+    scope.add(inferred);
+    const [yes, no] = [type.root.node.trueType, type.root.node.falseType].map((one) => this.checker.getTypeFromTypeNode(one));
+    return {
+      k: "c", infer: inferred.map((one) => scope.label(one)), check: this.tree(type.checkType, scope, deep + 1),
+      ext: this.tree(type.extendsType, scope, deep + 1), yes: this.tree(yes, scope, deep + 1), no: this.tree(no, scope, deep + 1),
+    };
   }
 
   text(type) {

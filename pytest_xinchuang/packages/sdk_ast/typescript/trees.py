@@ -3,8 +3,8 @@
 ``k`` is the kind of a node: ``p`` a basic type, ``l`` a literal, ``u`` and ``i`` a union and an intersection, ``a`` an
 array, ``t`` a tuple, ``o`` an object with ``members``, ``call``, ``new`` and ``index``, ``r`` a type by its name (``e``: the
 entry that exports it, ``m``: the module), ``q`` the type of an exported value, ``T`` a type parameter, ``this``, ``keyof``,
-``at`` an indexed access, ``tpl`` a template, ``x`` a type as text, ``h`` one that has no name for an importer, ``e`` one that
-could not be found.
+``at`` an indexed access, ``c`` a conditional type, ``tpl`` a template, ``x`` a type as text, ``h`` one that has no name for
+an importer, ``e`` one that could not be found.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Text:
 
     def __init__(self, *, strict: bool = False) -> None:
         self.strict = strict
+        self._inferred: set[str] = set()
 
     def type(self, tree: Tree) -> str:
         """
@@ -107,6 +108,8 @@ class Text:
         if kind == "tpl":
             inner = "".join(f"${{{self.type(t)}}}{text}" for t, text in zip(tree["of"], tree["texts"][1:], strict=True))
             return f"`{tree['texts'][0]}{inner}`"
+        if kind == "c":
+            return self._conditional(tree)
         if kind == "o":
             return self.shape(tree)
         if kind == "self":
@@ -114,6 +117,13 @@ class Text:
         if self.strict:
             raise Unprintable(kind)
         return str(tree.get("s") or tree.get("n") or "?")
+
+    def _conditional(self, tree: Tree) -> str:
+        self._inferred |= set(tree["infer"])
+        wanted = self._part(tree["ext"])
+        self._inferred -= set(tree["infer"])
+        check, yes, no = self._part(tree["check"]), self.type(tree["yes"]), self.type(tree["no"])
+        return f"{check} extends {wanted} ? {yes} : {no}"
 
     def _part(self, tree: Tree) -> str:
         text = self.type(tree)
@@ -129,7 +139,8 @@ class Text:
     def _parameter(self, tree: Tree) -> str:
         if self.strict and tree["i"] == "?":
             raise Unprintable(tree["n"])
-        return f"{tree['n']}_{tree['i'].replace('.', '_')}" if self.strict else str(tree["n"])
+        infer = "infer " if tree["i"] in self._inferred else ""
+        return infer + (f"{tree['n']}_{tree['i'].replace('.', '_')}" if self.strict else str(tree["n"]))
 
     def _named(self, tree: Tree) -> str:
         args = f"<{', '.join(map(self.type, tree['args']))}>" if tree.get("args") else ""
