@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
+from pytest_xinchuang.packages.sdk_ast.typescript.trees import NAMED
 
 Key = tuple[str, str]
 """The entry that exports a type, and its name there."""
@@ -38,7 +39,7 @@ class Positions:
             value = facts["value"]
             self._visit(value.get("call"), OUT)
             self._visit(value.get("t"), OUT)
-            self._visit(value.get("statics"), OUT)
+            self._visit(list((value.get("statics") or {}).values()), OUT)
             self._visit((value.get("construct") or {}).get("sigs"), OUT)
             if value["form"] == "class":
                 self._reach((path, name), OUT)
@@ -54,7 +55,8 @@ class Positions:
         seen.add(position)
         declared = self._types.get(key)
         if declared is not None:
-            for part in ("members", "call", "new", "index", "t", "bases"):
+            self._visit(list((declared.get("members") or {}).values()), position)
+            for part in ("call", "new", "index", "t", "bases"):
                 self._visit(declared.get(part), position)
 
     def _visit(self, node: Any, position: str) -> None:
@@ -71,6 +73,6 @@ def _references(node: Any, position: str) -> Iterator[tuple[Key, str]]:
             yield (node["e"], node["n"]), position
         if "params" in node:
             yield from _references([one["t"] for one in node["params"]], _TURNED[position])
-            yield from _references([value for key, value in node.items() if key != "params"], position)
-        else:
-            yield from _references(list(node.values()), position)
+        for key, value in node.items():
+            if key != "params":
+                yield from _references(list(value.values()) if key in NAMED else value, position)

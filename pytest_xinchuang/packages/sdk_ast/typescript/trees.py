@@ -19,6 +19,9 @@ Signature = Mapping[str, Any]
 Resolve = Callable[[Tree], Tree | None]
 
 OPAQUE = frozenset({"x", "h", "e"})
+NAMED = frozenset({"members", "statics", "values"})
+"""Keys behind which names of the package stand, which may be those of our own keys."""
+
 ANY: Tree = {"k": "p", "n": "any"}
 UNDEFINED: Tree = {"k": "p", "n": "undefined"}
 _COVARIANT = frozenset(
@@ -37,7 +40,7 @@ def canonical(tree: Any) -> Any:
         return [canonical(one) for one in tree]
     if not isinstance(tree, Mapping):
         return tree
-    found = {key: canonical(value) for key, value in tree.items() if key not in ("tags", "at")}
+    found = {key: _canonical_part(key, value) for key, value in tree.items() if key not in ("tags", "at")}
     if tree.get("k") == "T" or "params" in tree:
         found.pop("n", None)
     if "params" in found:
@@ -49,6 +52,10 @@ def canonical(tree: Any) -> Any:
     if tree.get("k") in ("u", "i"):
         found["of"] = sorted(found["of"], key=lambda one: json.dumps(one, sort_keys=True))
     return found
+
+
+def _canonical_part(key: str, value: Any) -> Any:
+    return {name: canonical(one) for name, one in value.items()} if key in NAMED else canonical(value)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -64,8 +71,8 @@ def nodes(tree: Any) -> Iterator[Tree]:
     elif isinstance(tree, Mapping):
         if "k" in tree:
             yield tree
-        for value in tree.values():
-            yield from nodes(value)
+        for key, value in tree.items():
+            yield from nodes(list(value.values()) if key in NAMED else value)
 
 
 class Text:
