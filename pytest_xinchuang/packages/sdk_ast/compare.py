@@ -261,8 +261,14 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
     from pytest_xinchuang.packages.sdk_ast.c.comparer import CComparer
     from pytest_xinchuang.packages.sdk_ast.java import JavaComparer
     from pytest_xinchuang.packages.sdk_ast.python import PythonComparer
+    from pytest_xinchuang.packages.sdk_ast.typescript.comparer import TypeScriptComparer
 
-    comparers: dict[str, type[Comparer]] = {"c": CComparer, "java": JavaComparer, "python": PythonComparer}
+    comparers: dict[str, type[Comparer]] = {
+        "c": CComparer,
+        "java": JavaComparer,
+        "python": PythonComparer,
+        "typescript": TypeScriptComparer,
+    }
     return comparers[old.header.language](Side(old, target), Side(new, new_target), names)
 
 

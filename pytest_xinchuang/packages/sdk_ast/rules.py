@@ -17,7 +17,7 @@ from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, system_error, verbatim
 
-RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY)(-[A-Z0-9]+)+$")]
+RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY|TS)(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
 Level = Literal["major", "minor", "patch"]
 LEVELS: tuple[Level, ...] = ("major", "minor", "patch")
@@ -70,6 +70,12 @@ LANGUAGES: dict[str, WitnessFiles] = {
         client_head="from old import lib\n",
         place="from old.lib import ",
         name="from lib import ",
+    ),
+    "typescript": WitnessFiles(
+        prefix="TS-",
+        library="index.d.ts",
+        client="client.ts",
+        client_head='import * as lib from "./old/index.js";\n',
     ),
 }
 """Folder of a language's rules -> its witnesses; in the order in which rules are listed."""

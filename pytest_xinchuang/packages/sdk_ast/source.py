@@ -36,7 +36,7 @@ class ReadOptions:
         targets: what is read for; none: for Go every target whose files differ, and linux/amd64 elsewhere.
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
-        language: go, c, java or python; empty: by what the directory holds.
+        language: go, c, java, python or typescript; empty: by what the directory holds.
         c_flags: more arguments for the C compiler (-D, -I).
     """
 
@@ -49,7 +49,7 @@ class ReadOptions:
     c_flags: Sequence[str] = ()
 
 
-FILES = {".jar": "java", ".whl": "python", ".h": "c"}
+FILES = {".jar": "java", ".whl": "python", ".h": "c", ".tgz": "typescript"}
 """Files that are an API by themselves, and its language."""
 
 
@@ -57,10 +57,12 @@ def language_of(directory: Path) -> str:
     """What a directory's API is written in, by what stands in it; Go where that says nothing."""
     if (directory / "go.mod").is_file() or (directory / "go.work").is_file():
         return "go"
-    seen = {
-        path.suffix for path in directory.rglob("*") if path.suffix in (".go", ".h", ".hpp", ".jar", ".class", ".py")
-    }
-    order = ((".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"), (".hpp", "c"))
+    if (directory / "package.json").is_file() and not (directory / "pyproject.toml").is_file():
+        return "typescript"
+    order = (
+        (".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"), (".hpp", "c"), (".ts", "typescript"),
+    )  # fmt: skip
+    seen = {path.suffix for path in directory.rglob("*") if path.suffix in dict(order)}
     return next((language for suffix, language in order if suffix in seen), "go")
 
 
@@ -241,10 +243,16 @@ class Sources:
             from pytest_xinchuang.packages.sdk_ast.python import extract_python
 
             extract_python(place, output, version=version)
+        elif language == "typescript":
+            from pytest_xinchuang.packages.sdk_ast.typescript.reader import extract_typescript
+            from pytest_xinchuang.packages.sdk_ast.typescript.tool import find_compiler
+
+            compiler = find_compiler(self.cache, place, offline=self.options.offline, runner=self.runner)
+            extract_typescript(place, output, compiler, version=version)
         else:
             raise XcError(
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
-                mend=_("--kind go, c, java or python"),
+                mend=_("--kind go, c, java, python or typescript"),
             )
         return self._placed(Snapshot(output, label, ours=True), place)
 

@@ -11,6 +11,7 @@ LANGUAGES: Mapping[str, Message] = {
     "c": verbatim("C"),
     "java": verbatim("Java"),
     "python": verbatim("Python"),
+    "typescript": verbatim("TypeScript"),
 }
 
 LEVELS: Mapping[str, Message] = {"major": _("major"), "minor": _("minor"), "patch": _("patch")}

@@ -40,9 +40,16 @@ def _c(sources: Sources) -> Judge:
     return CJudge(sources)
 
 
+def _typescript(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.typescript.judge import TypeScriptJudge
+
+    return TypeScriptJudge(sources)
+
+
 JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "go": _go,
     "c": _c,
+    "typescript": _typescript,
 }
 """Language -> its judge."""
 
@@ -51,6 +58,7 @@ UNEXPLAINED = {
     "c": "C-UNEXPLAINED",
     "java": "JAVA-UNEXPLAINED",
     "python": "PY-UNEXPLAINED",
+    "typescript": "TS-UNEXPLAINED",
 }
 """Language -> the rule of what a client shows and no other rule tells."""
 

@@ -1,0 +1,2 @@
+export type A = "a";
+export declare function f(): A;

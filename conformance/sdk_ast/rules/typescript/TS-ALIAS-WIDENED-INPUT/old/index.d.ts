@@ -1,0 +1,2 @@
+export type A = "a" | "b";
+export declare function f(a: A): void;

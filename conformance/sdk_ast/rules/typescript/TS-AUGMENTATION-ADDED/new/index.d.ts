@@ -1,0 +1,2 @@
+export declare const a: 1;
+declare global { var xcGlobal: string }

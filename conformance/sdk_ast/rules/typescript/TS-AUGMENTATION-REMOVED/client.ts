@@ -1,0 +1,3 @@
+import * as lib from "./old/index.js";
+void lib.a;
+globalThis.xcGlobal.length;

@@ -1,0 +1,2 @@
+import * as lib from "./old/index.js";
+export const b: lib.B = new lib.C();

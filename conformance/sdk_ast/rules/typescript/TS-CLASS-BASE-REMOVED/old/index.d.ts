@@ -1,0 +1,2 @@
+export declare class B { b: string }
+export declare class C extends B { }

@@ -1,0 +1,2 @@
+declare function f(): void;
+export default f;

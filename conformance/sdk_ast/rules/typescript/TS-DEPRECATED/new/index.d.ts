@@ -1,0 +1,2 @@
+/** @deprecated use b */
+export declare const a: 1;

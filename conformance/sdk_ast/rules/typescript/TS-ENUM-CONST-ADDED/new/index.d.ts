@@ -1,0 +1,1 @@
+export declare const enum E { A = 1 }

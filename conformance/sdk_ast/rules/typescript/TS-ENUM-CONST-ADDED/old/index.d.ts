@@ -1,0 +1,1 @@
+export declare enum E { A = 1 }

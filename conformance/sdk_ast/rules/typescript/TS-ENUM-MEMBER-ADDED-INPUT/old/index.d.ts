@@ -1,0 +1,2 @@
+export declare enum E { A = 1, B = 2 }
+export declare function f(e: E): void;

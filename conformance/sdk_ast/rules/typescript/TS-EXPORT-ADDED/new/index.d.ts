@@ -1,0 +1,2 @@
+export declare const a: 1;
+export declare const b: 2;

@@ -1,0 +1,2 @@
+export declare function f(): void;
+export declare const b: number;

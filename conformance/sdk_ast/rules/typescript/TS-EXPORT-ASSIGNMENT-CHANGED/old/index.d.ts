@@ -1,0 +1,3 @@
+declare function f(): void;
+declare namespace f { const a: number }
+export = f;

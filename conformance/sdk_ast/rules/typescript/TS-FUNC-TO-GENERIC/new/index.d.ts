@@ -1,0 +1,1 @@
+export declare function f<T extends string>(a: T): void;

@@ -1,0 +1,2 @@
+import * as lib from "./old/index.js";
+export function u(i: lib.I) { return i.a; }

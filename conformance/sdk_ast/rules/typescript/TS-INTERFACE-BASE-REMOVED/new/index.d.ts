@@ -1,0 +1,2 @@
+export interface B { b: string }
+export interface I { a: string }

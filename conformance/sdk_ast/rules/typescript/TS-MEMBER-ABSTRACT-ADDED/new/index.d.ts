@@ -1,0 +1,1 @@
+export declare abstract class C { abstract m(): void }

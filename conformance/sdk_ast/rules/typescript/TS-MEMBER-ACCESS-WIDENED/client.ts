@@ -1,0 +1,2 @@
+import * as lib from "./old/index.js";
+export class D extends lib.C { u() { return this.a; } }

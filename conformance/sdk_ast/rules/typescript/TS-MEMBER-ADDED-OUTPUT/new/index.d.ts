@@ -1,0 +1,2 @@
+export interface I { a: string; b: string }
+export declare function f(): I;

@@ -1,0 +1,2 @@
+import * as lib from "./old/index.js";
+export const v: lib.I = { a: null };

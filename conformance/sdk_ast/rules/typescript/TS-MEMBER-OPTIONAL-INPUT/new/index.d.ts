@@ -1,0 +1,2 @@
+export interface I { a?: string }
+export declare function f(i: I): void;

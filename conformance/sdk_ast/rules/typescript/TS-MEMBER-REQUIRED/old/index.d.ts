@@ -1,0 +1,1 @@
+export interface I { a?: string }

@@ -1,0 +1,1 @@
+export declare class C { get a(): string; set a(v: string) }

@@ -1,0 +1,2 @@
+export interface I { a: string | null }
+export declare function f(i: I): void;

@@ -1,0 +1,2 @@
+import * as lib from "./old/index.js";
+export class K implements lib.I { m(a: string) {} }

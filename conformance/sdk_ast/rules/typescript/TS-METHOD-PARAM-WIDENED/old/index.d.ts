@@ -1,0 +1,1 @@
+export interface I { m(a: string): void }

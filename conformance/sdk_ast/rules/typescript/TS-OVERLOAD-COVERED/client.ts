@@ -1,0 +1,2 @@
+import * as lib from "./old/index.js";
+lib.f(1);

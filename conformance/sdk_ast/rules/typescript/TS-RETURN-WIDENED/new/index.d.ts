@@ -1,0 +1,1 @@
+export declare function f(): string | undefined;

@@ -1,0 +1,3 @@
+import * as lib from "./old/index.js";
+const f = lib.f;
+f();

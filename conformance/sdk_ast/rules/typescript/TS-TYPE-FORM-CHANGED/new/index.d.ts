@@ -1,0 +1,2 @@
+export type E = 'a';
+export declare const E: { A: 'a' };

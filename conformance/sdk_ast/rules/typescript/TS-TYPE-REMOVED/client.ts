@@ -1,0 +1,2 @@
+import * as lib from "./old/index.js";
+export type U = lib.I;

@@ -1,0 +1,2 @@
+export interface I { a: string }
+export declare const a: 1;

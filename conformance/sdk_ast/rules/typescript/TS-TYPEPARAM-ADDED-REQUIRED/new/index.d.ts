@@ -1,0 +1,1 @@
+export interface I<T, U> { a: T; b?: U }

@@ -1,0 +1,1 @@
+export interface I<T, U = T> { a: T; b?: U }

@@ -1,0 +1,1 @@
+export interface I<T = number> { a: T }

@@ -1,0 +1,1 @@
+export interface I<T = string> { a: T }

@@ -1,0 +1,3 @@
+export declare const b: 1;
+/** @beta */
+export declare const a: string;

@@ -1,0 +1,7 @@
+// Loads one entry as a program does, and prints what it exports. It stands in a directory that the package is installed for.
+import { createRequire } from "node:module";
+
+const [mode, specifier] = process.argv.slice(2);
+const found = mode === "import" ? await import(specifier) : createRequire(import.meta.url)(specifier);
+const whole = found !== null && (typeof found === "object" || typeof found === "function");
+process.stdout.write("\n" + JSON.stringify({ names: whole ? Object.keys(found) : [] }) + "\n", () => process.exit(0));
