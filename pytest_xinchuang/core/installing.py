@@ -41,7 +41,12 @@ STAND_INS = {
 names differ little. What is missing here is to be had neither there."""
 
 
-_OTHERWISE = {"clang": "libclang", "cyclonedx": "cyclonedx-python-lib"}
+_OTHERWISE = {
+    "clang": "libclang",
+    "cyclonedx": "cyclonedx-python-lib",
+    "google": "protobuf",
+    "grpc_tools": "grpcio-tools",
+}
 """Module -> its package, where that is not called as the module is."""
 
 

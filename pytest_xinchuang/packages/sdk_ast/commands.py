@@ -32,7 +32,7 @@ ARCHES = {"amd64": "linux/amd64", "arm64": "linux/arm64", "loong64": "linux/loon
 
 def add_commands(commands: Commands) -> None:
     """Add ``xc api``."""
-    text = _("snapshots of an SDK's API (Go, C, Java, Python), and what differs between two versions or architectures")
+    text = _("snapshots of an SDK's API (Go, C, Java, Python, protobuf, OpenAPI), and what differs between two versions or architectures")
     commands.group("api", text, _fill)
 
 
@@ -75,7 +75,7 @@ def _add_reading(parser: XcParser) -> None:
     parser.add_argument("--targets", default="amd64", metavar="TARGET[,...]", help=_("GOOS/GOARCH, or an architecture"))
     parser.add_argument(
         "--kind",
-        choices=["go", "c", "java", "python"],
+        choices=["go", "c", "java", "python", "protobuf", "openapi"],
         default="",
         help=_("the API's programming language (default: by its files)"),
     )

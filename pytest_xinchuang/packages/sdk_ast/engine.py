@@ -238,8 +238,10 @@ class SdkEngine:
 
     @property
     def _target(self) -> str:
-        """The target that the API is read for; Java and Python have one for all platforms."""
-        return {"java": "jvm", "python": "python"}.get(self.sdk.language, f"linux/{self.arch}")
+        """The target that the API is read for; Java, Python, protobuf and OpenAPI have one for all platforms."""
+        return {"java": "jvm", "python": "python", "protobuf": "protobuf", "openapi": "openapi"}.get(
+            self.sdk.language, f"linux/{self.arch}"
+        )
 
     def _everywhere(self) -> Found:
         if not self._target.startswith("linux/"):

@@ -23,7 +23,7 @@ class Sdk(FrozenData):
         tags: build tags.
     """
 
-    language: Literal["go", "c", "java", "python"]
+    language: Literal["go", "c", "java", "python", "protobuf", "openapi"]
     path: str = "."
     baseline: str = ""
     go: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?)?$")

@@ -35,7 +35,7 @@ class ReadOptions:
     Attributes:
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
-        language: go, c, java or python; empty: by what the directory holds.
+        language: go, c, java, python, protobuf or openapi; empty: by what the directory holds.
         c_flags: more arguments for the C compiler (-D, -I).
     """
 
@@ -48,7 +48,7 @@ class ReadOptions:
     c_flags: Sequence[str] = ()
 
 
-FILES = {".jar": "java", ".whl": "python", ".h": "c"}
+FILES = {".jar": "java", ".whl": "python", ".h": "c", ".proto": "protobuf", ".yaml": "openapi", ".yml": "openapi"}
 """Files that are an API by themselves, and its language."""
 
 
@@ -58,7 +58,22 @@ def language_of(directory: Path) -> str:
         return "go"
     seen = {path.suffix for path in directory.rglob("*") if path.suffix in (".go", ".h", ".jar", ".class", ".py")}
     order = ((".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"))
-    return next((language for suffix, language in order if suffix in seen), "go")
+    if found := next((language for suffix, language in order if suffix in seen), ""):
+        return found
+    if next(directory.rglob("*.proto"), None):
+        return "protobuf"
+    from pytest_xinchuang.packages.sdk_ast.openapi.documents import documents
+
+    return "openapi" if documents(directory) else "go"
+
+
+def _language_of_file(path: Path, asked: str) -> str:
+    """What a file that is an API by itself is written in; empty: it is a snapshot."""
+    if path.suffix == ".json":
+        from pytest_xinchuang.packages.sdk_ast.openapi.documents import is_document
+
+        return "openapi" if asked == "openapi" or is_document(path) else ""
+    return FILES.get(path.suffix, "")
 
 
 class Sources:
@@ -106,8 +121,8 @@ class Sources:
             XcError: it is none of the kinds, or cannot be read.
         """
         path = Path(text)
-        if path.suffix in FILES and path.is_file():
-            return self._other(FILES[path.suffix], path, text)
+        if path.is_file() and (language := _language_of_file(path, self.options.language)):
+            return self._other(language, path, text)
         if path.is_file():
             return Snapshot(path)
         if path.is_dir():
@@ -175,10 +190,18 @@ class Sources:
             from pytest_xinchuang.packages.sdk_ast.python import extract_python
 
             extract_python(place, output, version=version)
+        elif language == "protobuf":
+            from pytest_xinchuang.packages.sdk_ast.protobuf.reader import extract_protobuf
+
+            extract_protobuf(place, output, version=version, runner=self.runner)
+        elif language == "openapi":
+            from pytest_xinchuang.packages.sdk_ast.openapi.reader import extract_openapi
+
+            extract_openapi(place, output, version=version)
         else:
             raise XcError(
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
-                mend=_("--kind go, c, java or python"),
+                mend=_("--kind go, c, java, python, protobuf or openapi"),
             )
         return self._placed(Snapshot(output, label, ours=True), place)
 

@@ -11,6 +11,8 @@ LANGUAGES: Mapping[str, Message] = {
     "c": verbatim("C"),
     "java": verbatim("Java"),
     "python": verbatim("Python"),
+    "protobuf": verbatim("protobuf"),
+    "openapi": verbatim("OpenAPI"),
 }
 
 LEVELS: Mapping[str, Message] = {"major": _("major"), "minor": _("minor"), "patch": _("patch")}

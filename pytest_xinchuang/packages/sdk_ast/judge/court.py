@@ -28,10 +28,25 @@ class Judge(Protocol):
         """
 
 
-JUDGES: dict[str, Callable[[Sources], Judge]] = {}
+def _protobuf(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.protobuf.judge import ProtobufJudge
+
+    return ProtobufJudge(sources)
+
+
+def _openapi(_sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.openapi.judge import OpenApiJudge
+
+    return OpenApiJudge()
+
+
+JUDGES: dict[str, Callable[[Sources], Judge]] = {"protobuf": _protobuf, "openapi": _openapi}
 """Language -> its judge."""
 
-UNEXPLAINED = {"go": "GO-UNEXPLAINED", "c": "C-UNEXPLAINED", "java": "JAVA-UNEXPLAINED", "python": "PY-UNEXPLAINED"}
+UNEXPLAINED = {"go": "GO-UNEXPLAINED", "c": "C-UNEXPLAINED", "java": "JAVA-UNEXPLAINED", "python": "PY-UNEXPLAINED",
+    "protobuf": "PROTO-UNEXPLAINED",
+    "openapi": "OPENAPI-UNEXPLAINED",
+}
 """Language -> the rule of what a client shows and no other rule tells."""
 
 
