@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -12,8 +13,10 @@ from pytest_xinchuang.packages.sdk_ast.openapi.schemas import Flat, branches, fl
 
 DEEPEST = 4
 """Levels of optional properties; schemas may refer to themselves."""
-MOST_SAMPLES = 40
+MOST_SAMPLES = 500
 """Samples of one value."""
+_PRINTABLE = tuple(map(chr, range(0x20, 0x7F)))
+"""The characters of ASCII that print (ECMA-6): classes of patterns differ in them."""
 
 _FORMATS = {
     "date": ("2024-02-29", "1970-01-01"),
@@ -37,11 +40,54 @@ _TEXTS = (
 _NUMBERS = (0, 1, -1, 2, 10, 100, 2**31 - 1, -(2**31), 2**53)
 
 
-class Instances:
-    """Makes instances of schemas that refer to ``defs``. Not every one is valid: a validator has to say so."""
+class Hints:
+    """Values that schemas speak of: those that they name, and those at their bounds and around the words of their patterns."""
 
-    def __init__(self, defs: Mapping[str, Any]) -> None:
-        self.defs = defs
+    def __init__(self, schemas: Iterable[Any]) -> None:
+        self.texts: dict[str, None] = {}
+        self.numbers: dict[Any, None] = {}
+        waiting = list(schemas)
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, list):
+                waiting += one
+            elif isinstance(one, dict):
+                waiting += one.values()
+                self._of(one)
+
+    def _of(self, schema: Mapping[str, Any]) -> None:
+        named = schema.get("enum")
+        for value in [*(named if isinstance(named, list) else []), schema.get("const"), schema.get("default")]:
+            if isinstance(value, str):
+                self.texts |= dict.fromkeys((value, value.upper(), value.lower(), f"{value}x"))
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                self.numbers[value] = None
+        for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
+            if isinstance(bound := schema.get(key), int | float):
+                self.numbers |= dict.fromkeys((bound, bound - 1, bound + 1, bound * 2))
+        for key in ("minLength", "maxLength"):
+            if isinstance(length := schema.get(key), int):
+                self._lengths(length)
+        if isinstance(pattern := schema.get("pattern"), str):
+            self.texts |= dict.fromkeys(re.findall(r"\w+", pattern))
+            for number in re.findall(r"[0-9]{1,4}", pattern):
+                self._lengths(int(number))
+            self.texts |= dict.fromkeys(text for c in _PRINTABLE for text in (c, f"a{c}", f"{c}a"))
+
+    def _lengths(self, length: int) -> None:
+        around = (n for n in (length - 1, length, length + 1) if 0 <= n <= 10_000)
+        self.texts |= dict.fromkeys(c * n for n in around for c in "a0A")
+
+
+class Instances:
+    """Makes instances of schemas that refer to ``defs``. Not every one is valid: a validator has to say so.
+
+    Args:
+        hints: what the schemas speak of that the instances are checked with.
+    """
+
+    def __init__(self, defs: Mapping[str, Any], hints: Hints) -> None:
+        self.defs, self.hints = defs, hints
         self._known: dict[tuple[str, int], list[Any]] = {}
 
     def of(self, schema: Any) -> Iterator[Any]:
@@ -72,7 +118,9 @@ class Instances:
             yield from self._objects(one, depth)
         if "string" in one.types:
             yield from _strings(one)
+            yield from self.hints.texts
         if one.types & {"integer", "number"}:
+            yield from self.hints.numbers
             yield from _numbers(one)
         if "boolean" in one.types:
             yield from (True, False)

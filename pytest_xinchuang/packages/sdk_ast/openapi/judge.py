@@ -11,12 +11,12 @@ from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison
 from pytest_xinchuang.packages.sdk_ast.judge.client import Client, Outcome, Trial
 from pytest_xinchuang.packages.sdk_ast.openapi.comparer import FLOWS, Exchanged, defs_of, exchanged
-from pytest_xinchuang.packages.sdk_ast.openapi.instances import Instances
+from pytest_xinchuang.packages.sdk_ast.openapi.instances import Hints, Instances
 from pytest_xinchuang.packages.sdk_ast.openapi.schemas import directed
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 
 INSTANCE = "instance"
-MOST_INSTANCES = 300
+MOST_INSTANCES = 1500
 """Instances of one body or parameter."""
 
 
@@ -43,11 +43,14 @@ class OpenApiJudge:
                 if symbol["facts"]["of"] == "operation" and other is not None:
                     label = prefix + symbol["facts"]["label"]
                     for one in exchanged(label, symbol["facts"], other["facts"]):
-                        found += _tried(one, defs[one.flow], tool)
+                        known = [c.change.symbol for c in comparison.changes if c.change.symbol.startswith(one.label)]
+                        found += _tried(one, defs[one.flow], known, tool)
         return found
 
 
-def _tried(one: Exchanged, defs: tuple[Mapping[str, Any], Mapping[str, Any]], tool: str) -> Iterator[Trial]:
+def _tried(
+    one: Exchanged, defs: tuple[Mapping[str, Any], Mapping[str, Any]], known: Sequence[str], tool: str
+) -> Iterator[Trial]:
     if one.old is None or one.new is None:
         return
     old, new = (directed(schema, side, FLOWS[one.flow]) for schema, side in zip((one.old, one.new), defs, strict=True))
@@ -60,7 +63,8 @@ def _tried(one: Exchanged, defs: tuple[Mapping[str, Any], Mapping[str, Any]], to
         good: set[str] = set()
         told: set[str] = set()
         count = 0
-        for instance in Instances(sent[1]).of(sent[0]):
+        hints = Hints([checked[0], *checked[1].values()])
+        for instance in Instances(sent[1], hints).of(sent[0]):
             if count >= MOST_INSTANCES:
                 break
             if not sender.is_valid(instance):
@@ -72,6 +76,9 @@ def _tried(one: Exchanged, defs: tuple[Mapping[str, Any], Mapping[str, Any]], to
                 good |= places
                 continue
             symbol, also = _blamed(one.label, error)
+            # A schema that stands in several places, or in itself, is told of where it stands first.
+            ends = {_end(place) for place in also} - {""}
+            also = (*also, *(name for name in known if _end(name.removeprefix(one.label)) in ends))
             if symbol not in told:
                 told.add(symbol)
                 client = Client(symbol, INSTANCE, {"instance.json": _text(instance)}, also=also)
@@ -134,6 +141,11 @@ def _blamed(label: str, error: Any) -> tuple[str, tuple[str, ...]]:
         names = [name for name in error.instance if name not in known]
     further = [f"{label}{steps}.{name}" for name in names]
     return (further or [label + steps])[0], tuple(dict.fromkeys([*further, *places]))
+
+
+def _end(place: str) -> str:
+    """The last step of a place in a schema."""
+    return re.split(r"(?=\.|\[\]|\{\})", place)[-1] if re.search(r"\.|\[\]|\{\}", place) else ""
 
 
 def _places(value: Any, where: str = "") -> Iterator[str]:

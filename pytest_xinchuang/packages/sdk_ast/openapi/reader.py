@@ -20,7 +20,15 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 """OpenAPI 3.1, 4.8.9: the operations of a path item."""
 _STYLES = {"query": "form", "cookie": "form", "path": "simple", "header": "simple"}
 """OpenAPI 3.1, 4.8.12.2: the style of a parameter that names none, by where it stands."""
-_TEXTS = frozenset({"title", "description", "example", "examples", "externalDocs", "xml", "$comment", "deprecated", "$schema"})
+_ASSERTED = frozenset(
+    {
+        "type", "enum", "const", "format", "pattern", "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+        "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties",
+        "maxProperties", "required", "dependentRequired", "discriminator", "readOnly", "writeOnly", "default",
+        "$dynamicRef", "$anchor", "$dynamicAnchor", "$id",
+    }
+)  # fmt: skip
+"""Keywords that say which values are valid, or where; what is unknown is an annotation (JSON Schema 2020-12, "Core", 6.5)."""
 _HOLDERS = ("properties", "patternProperties", "dependentSchemas", "$defs")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames", "unevaluatedProperties",
@@ -233,15 +241,13 @@ class _Document:
             if self.old_dialect:
                 return made  # OpenAPI 3.0.3, 4.7.23: what stands beside a reference is ignored
         for key, one in value.items():
-            if key in _TEXTS or key == "$ref" or key.startswith("x-"):
-                continue
             if key in _HOLDERS and isinstance(one, dict):
                 made[key] = {name: self.schema(inner, file) for name, inner in one.items()}
             elif key in _LISTS and isinstance(one, list):
                 made[key] = [self.schema(inner, file) for inner in one]
             elif key in _SINGLE and isinstance(one, dict | bool):
                 made[key] = self.schema(one, file)
-            else:
+            elif key in _ASSERTED or (key == "nullable" and self.old_dialect):
                 made[key] = one
         return _modern(made) if self.old_dialect else made
 

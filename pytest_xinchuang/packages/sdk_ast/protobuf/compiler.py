@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,8 @@ class _Compiler:
 
     @cached_property
     def version(self) -> str:
+        if self.command[0] == sys.executable:
+            return f"protoc of grpcio-tools {metadata.version('grpcio-tools')}"
         return last_line(self.runner.run([*self.command, "--version"], timeout_s=TIMEOUT_S).text)
 
     def name_of(self, file: Path) -> str:
