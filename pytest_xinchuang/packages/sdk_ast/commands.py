@@ -32,7 +32,9 @@ ARCHES = {"amd64": "linux/amd64", "arm64": "linux/arm64", "loong64": "linux/loon
 
 def add_commands(commands: Commands) -> None:
     """Add ``xc api``."""
-    text = _("snapshots of an SDK's API (Go, C, Java, Python, protobuf, OpenAPI), and what differs between two versions or architectures")
+    text = _(
+        "snapshots of an API (an SDK's, protobuf's, OpenAPI's), and what differs between two versions or architectures"
+    )
     commands.group("api", text, _fill)
 
 

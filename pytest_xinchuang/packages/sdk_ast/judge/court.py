@@ -43,7 +43,11 @@ def _openapi(_sources: Sources) -> Judge:
 JUDGES: dict[str, Callable[[Sources], Judge]] = {"protobuf": _protobuf, "openapi": _openapi}
 """Language -> its judge."""
 
-UNEXPLAINED = {"go": "GO-UNEXPLAINED", "c": "C-UNEXPLAINED", "java": "JAVA-UNEXPLAINED", "python": "PY-UNEXPLAINED",
+UNEXPLAINED = {
+    "go": "GO-UNEXPLAINED",
+    "c": "C-UNEXPLAINED",
+    "java": "JAVA-UNEXPLAINED",
+    "python": "PY-UNEXPLAINED",
     "protobuf": "PROTO-UNEXPLAINED",
     "openapi": "OPENAPI-UNEXPLAINED",
 }

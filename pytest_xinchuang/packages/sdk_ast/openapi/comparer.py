@@ -53,7 +53,11 @@ class OpenApiComparer(Comparer):
     def removed(self, path: str, name: str, symbol: Symbol) -> None:
         facts = symbol["facts"]
         if facts["of"] == "operation":
-            rule = "OPENAPI-OPERATION-REMOVED-DEPRECATED" if facts["sunset"] and facts["deprecated"] else "OPENAPI-OPERATION-REMOVED"
+            rule = (
+                "OPENAPI-OPERATION-REMOVED-DEPRECATED"
+                if facts["sunset"] and facts["deprecated"]
+                else "OPENAPI-OPERATION-REMOVED"
+            )
             self.add(rule, self.label(path, facts["label"]), facts["sunset"])
 
     def added(self, path: str, name: str, symbol: Symbol) -> None:
@@ -63,12 +67,22 @@ class OpenApiComparer(Comparer):
     def compare_symbol(self, path: str, new_path: str, name: str, old: Symbol, new: Symbol) -> None:
         before, after = old["facts"], new["facts"]
         if before["of"] == "security" and before["scheme"] != after["scheme"]:
-            self.add("OPENAPI-SECURITY-SCHEME-CHANGED", self.label(path, name), _shown(before["scheme"]), _shown(after["scheme"]))
+            self.add(
+                "OPENAPI-SECURITY-SCHEME-CHANGED",
+                self.label(path, name),
+                _shown(before["scheme"]),
+                _shown(after["scheme"]),
+            )
         if before["of"] != "operation":
             return
         label = self.label(path, before["label"])
         if after["deprecated"] and not before["deprecated"]:
-            self.add("OPENAPI-DEPRECATED" if after["sunset"] else "OPENAPI-DEPRECATED-WITHOUT-SUNSET", label, "", after["sunset"])
+            self.add(
+                "OPENAPI-DEPRECATED" if after["sunset"] else "OPENAPI-DEPRECATED-WITHOUT-SUNSET",
+                label,
+                "",
+                after["sunset"],
+            )
         if before["id"] != after["id"] and before["id"]:
             self.add("OPENAPI-OPERATION-ID-CHANGED", label, before["id"], after["id"] or "-")
         for server in sorted({*before["servers"]} - {*after["servers"]}):
@@ -87,13 +101,20 @@ class OpenApiComparer(Comparer):
         old, new = (before or [{}]), (after or [{}])
 
         def enough(way: dict[str, list[str]]) -> bool:
-            return any(all(name in way and set(scopes) <= set(way[name]) for name, scopes in one.items()) for one in new)
+            return any(
+                all(name in way and set(scopes) <= set(way[name]) for name, scopes in one.items()) for one in new
+            )
 
         lost = [way for way in old if not enough(way)]
         if lost:
             named = {name for one in new for name in one}
             only_scopes = all(set(way) & named for way in lost)
-            self.add("OPENAPI-SECURITY-SCOPE-ADDED" if only_scopes else "OPENAPI-SECURITY-ADDED", label, _shown(lost), _shown(new))
+            self.add(
+                "OPENAPI-SECURITY-SCOPE-ADDED" if only_scopes else "OPENAPI-SECURITY-ADDED",
+                label,
+                _shown(lost),
+                _shown(new),
+            )
         elif old != new:
             self.add("OPENAPI-SECURITY-LOOSENED", label, _shown(old), _shown(new))
 
@@ -144,7 +165,11 @@ class OpenApiComparer(Comparer):
                 # Who gets 2XX, or the default, in the place of a code may still get the code.
                 covered = _range(code) in new or (code != "DEFAULT" and "DEFAULT" in new)
                 good = code[:1] == "2" or (code == "DEFAULT" and not any(c[:1] == "2" for c in new))
-                rule = "OPENAPI-RESPONSE-STATUS-REMOVED" if good and not covered else "OPENAPI-RESPONSE-STATUS-ERROR-REMOVED"
+                rule = (
+                    "OPENAPI-RESPONSE-STATUS-REMOVED"
+                    if good and not covered
+                    else "OPENAPI-RESPONSE-STATUS-ERROR-REMOVED"
+                )
                 self.add(rule, name, code, ", ".join(new))
                 continue
             for media in was["content"]:
@@ -169,7 +194,10 @@ class OpenApiComparer(Comparer):
     def _schema(self, one: Exchanged) -> None:
         if one.old is None or one.new is None:
             return
-        old, new = (directed(side, defs, FLOWS[one.flow]) for side, defs in zip((one.old, one.new), self._defs[one.flow], strict=True))
+        old, new = (
+            directed(side, defs, FLOWS[one.flow])
+            for side, defs in zip((one.old, one.new), self._defs[one.flow], strict=True)
+        )
         old_defs, new_defs = self._defs[one.flow]
         request = one.flow == "REQUEST"
         sides = (new, old, new_defs, old_defs) if request else (old, new, old_defs, new_defs)
@@ -196,7 +224,11 @@ class OpenApiComparer(Comparer):
             rule = "OPENAPI-REQUEST-PROPERTY-ADDED" if request else "OPENAPI-RESPONSE-PROPERTY-REMOVED"
             self.add(rule, label, *texts)
             return
-        undecided = _("the keyword is not one that is compared: {keyword}", keyword=finding.narrow) if finding.kind == "other" else ""
+        undecided = (
+            _("the keyword is not one that is compared: {keyword}", keyword=finding.narrow)
+            if finding.kind == "other"
+            else ""
+        )
         kind = {"removed": "required" if request else "property-lost"}.get(finding.kind, finding.kind)
         self.add(f"OPENAPI-{one.flow}-{kind.upper()}", label, *texts, undecided=undecided)
 
@@ -219,14 +251,18 @@ def exchanged(label: str, before: Facts, after: Facts) -> Iterator[Exchanged]:
             now = _media(media, after["body"]["content"])
             yield Exchanged(f"{label} request {media}", there, schema, now)
     for code, was in before["responses"].items():
-        response = after["responses"].get(code) or after["responses"].get(_range(code)) or after["responses"].get("DEFAULT")
+        response = (
+            after["responses"].get(code) or after["responses"].get(_range(code)) or after["responses"].get("DEFAULT")
+        )
         if response is None:
             continue
         for media, schema in was["content"].items():
             yield Exchanged(f"{label} {code} {media}", back, schema, _media(media, response["content"]))
         for header, said in was["headers"].items():
             if header in response["headers"]:
-                yield Exchanged(f"{label} {code} header {header}", back, said["schema"], response["headers"][header]["schema"])
+                yield Exchanged(
+                    f"{label} {code} header {header}", back, said["schema"], response["headers"][header]["schema"]
+                )
 
 
 def _media(media: str, content: Mapping[str, Any]) -> Any:
@@ -250,5 +286,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return " | ".join(_shown(one) for one in value) or "-"
     if isinstance(value, dict):
-        return ", ".join(f"{name}{': ' + _shown(one) if one not in ([], {}) else ''}" for name, one in value.items()) or "-"
+        return (
+            ", ".join(f"{name}{': ' + _shown(one) if one not in ([], {}) else ''}" for name, one in value.items())
+            or "-"
+        )
     return "-" if value is None else str(value)

@@ -38,7 +38,11 @@ def is_document(path: Path) -> bool:
 def documents(place: Path) -> list[Path]:
     """The OpenAPI 3 documents of a directory, in order; those of dependencies and hidden directories are left out."""
     found = (path for suffix in SUFFIXES for path in place.rglob(f"*{suffix}") if path.is_file())
-    ours = (p for p in found if not {"node_modules"} & set(p.parts) and not any(x[0] == "." for x in p.relative_to(place).parts))
+    ours = (
+        p
+        for p in found
+        if not {"node_modules"} & set(p.parts) and not any(x[0] == "." for x in p.relative_to(place).parts)
+    )
     return sorted(path for path in ours if is_document(path))
 
 
@@ -76,7 +80,9 @@ class Files:
         if place:
             target = (file.parent / unquote(place)).resolve()
             if not target.is_relative_to(self.root):
-                raise Unresolved(_("{reference} leads out of {root}", reference=verbatim(reference), root=self.root.name))
+                raise Unresolved(
+                    _("{reference} leads out of {root}", reference=verbatim(reference), root=self.root.name)
+                )
         try:
             value = self.load(target)
         except DataFileError as error:
@@ -88,7 +94,13 @@ class Files:
             elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
                 value = value[int(name)]
             else:
-                raise Unresolved(_("{reference} leads nowhere: there is no {name}", reference=verbatim(reference), name=verbatim(name)))
+                raise Unresolved(
+                    _(
+                        "{reference} leads nowhere: there is no {name}",
+                        reference=verbatim(reference),
+                        name=verbatim(name),
+                    )
+                )
         return target, pointer, value
 
 

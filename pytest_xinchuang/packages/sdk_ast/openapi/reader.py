@@ -22,7 +22,8 @@ _STYLES = {"query": "form", "cookie": "form", "path": "simple", "header": "simpl
 """OpenAPI 3.1, 4.8.12.2: the style of a parameter that names none, by where it stands."""
 _ASSERTED = frozenset(
     {
-        "type", "enum", "const", "format", "pattern", "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+        "type", "enum", "const", "format", "pattern", "multipleOf", "minimum", "maximum", "exclusiveMinimum",
+        "exclusiveMaximum",
         "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties",
         "maxProperties", "required", "dependentRequired", "discriminator", "readOnly", "writeOnly", "default",
         "$dynamicRef", "$anchor", "$dynamicAnchor", "$id",
@@ -60,7 +61,13 @@ def extract_openapi(place: Path, output: Path, *, version: str = "") -> None:
         source = "" if document.problems else "sha256:" + hashlib.sha256(text.encode()).hexdigest()
         records.append((path, path, source, [(TARGET, symbols, document.problems)]))
     version = version or (versions[0] if len(versions) == 1 else "")
-    header = {"language": "openapi", "name": records[0][0], "version": version, "toolchain": "OpenAPI", "targets": [TARGET]}
+    header = {
+        "language": "openapi",
+        "name": records[0][0],
+        "version": version,
+        "toolchain": "OpenAPI",
+        "targets": [TARGET],
+    }
     write_snapshot(output, header, records)
 
 
@@ -102,7 +109,11 @@ class _Document:
         schemes = _mapping(_mapping(self.data.get("components")).get("securitySchemes"))
         for name, scheme in schemes.items():
             value, _file = self._followed(scheme, self.path)
-            kept = {key: one for key, one in value.items() if key in ("type", "in", "name", "scheme", "openIdConnectUrl", "flows")}
+            kept = {
+                key: one
+                for key, one in value.items()
+                if key in ("type", "in", "name", "scheme", "openIdConnectUrl", "flows")
+            }
             found[f"security {name}"] = {"kind": "var", "facts": {"of": "security", "scheme": kept}}
         while self._waiting:  # one by one: a chain of references may be long, and lead back
             name, value, file = self._waiting.pop()
@@ -158,7 +169,11 @@ class _Document:
         for one in (*_list(item.get("parameters")), *_list(operation.get("parameters"))):
             parameter = self._parameter(one, file)
             if parameter is not None:
-                place = f"{{{names.index(parameter['name'])}}}" if parameter["in"] == "path" and parameter["name"] in names else ""
+                place = (
+                    f"{{{names.index(parameter['name'])}}}"
+                    if parameter["in"] == "path" and parameter["name"] in names
+                    else ""
+                )
                 name = parameter["name"].lower() if parameter["in"] == "header" else parameter["name"]
                 parameters[f"{parameter['in']} {place or name}"] = parameter
         responses = _mapping(operation.get("responses"))
@@ -173,7 +188,9 @@ class _Document:
             "id": str(operation.get("operationId", "")),
             "parameters": parameters,
             "body": self._body(operation["requestBody"], file) if "requestBody" in operation else None,
-            "responses": {code.upper(): self._response(one, file) for code, one in responses.items() if code[:2] != "x-"},
+            "responses": {
+                code.upper(): self._response(one, file) for code, one in responses.items() if code[:2] != "x-"
+            },
             "security": [{k: sorted(map(str, _list(v))) for k, v in _mapping(one).items()} for one in _list(security)],
             "servers": sorted(str(_mapping(one).get("url", "/")) for one in _list(servers)),
         }
@@ -189,7 +206,9 @@ class _Document:
         name, place = value.get("name"), value.get("in")
         if not isinstance(name, str) or place not in _STYLES:
             if value:
-                self._problem(_("a parameter without a name, or in no known place: {value}", value=verbatim(repr(name))), file)
+                self._problem(
+                    _("a parameter without a name, or in no known place: {value}", value=verbatim(repr(name))), file
+                )
             return None
         style = str(value.get("style") or _STYLES[place])
         content = self._content(value.get("content"), file)
@@ -199,7 +218,9 @@ class _Document:
             "in": place,
             "required": value.get("required") is True or place == "path",
             "schema": self.schema(schema, file) if not content else next(iter(content.values())),
-            "style": next(iter(content)) if content else f"{style} explode={bool(value.get('explode', style == 'form'))}".lower(),
+            "style": next(iter(content))
+            if content
+            else f"{style} explode={bool(value.get('explode', style == 'form'))}".lower(),
             "default": _mapping(schema).get("default"),
             "deprecated": value.get("deprecated") is True,
         }
@@ -258,7 +279,11 @@ class _Document:
             self._problem(error.args[0], file)
             return "#/$defs/"
         inside = target == self.path
-        name = pointer.removeprefix("/components/schemas/") if inside else target.relative_to(self.files.root).as_posix() + pointer
+        name = (
+            pointer.removeprefix("/components/schemas/")
+            if inside
+            else target.relative_to(self.files.root).as_posix() + pointer
+        )
         name = name.replace("~1", "_").replace("/", "_").replace("%", "_") or "document"
         if name not in self.schemas:
             self.schemas[name] = True
@@ -271,9 +296,8 @@ def _modern(schema: dict[str, Any]) -> dict[str, Any]:
     if schema.pop("nullable", False) is True and isinstance(schema.get("type"), str):
         schema["type"] = [schema["type"], "null"]
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if isinstance(schema.get(exclusive), bool):
-            if schema.pop(exclusive) and bound in schema:
-                schema[exclusive] = schema.pop(bound)
+        if isinstance(schema.get(exclusive), bool) and schema.pop(exclusive) and bound in schema:
+            schema[exclusive] = schema.pop(bound)
     return schema
 
 

@@ -119,7 +119,9 @@ def _texts(schema: Mapping[str, Any], key: str) -> frozenset[str]:
 
 def both(one: Flat, two: Flat) -> Flat:
     """What two schemas allow together."""
-    enum = one.enum if two.enum is None else two.enum if one.enum is None else tuple(v for v in one.enum if v in two.enum)
+    enum = (
+        one.enum if two.enum is None else two.enum if one.enum is None else tuple(v for v in one.enum if v in two.enum)
+    )
     bounds = dict(one.bounds)
     for key, value in two.bounds.items():
         bounds[key] = (max if key.startswith("min") else min)(bounds[key], value) if key in bounds else value
@@ -155,7 +157,7 @@ def _together(one: Any, two: Any) -> Any:
 
 
 def branches(one: Flat, defs: Defs) -> list[Flat]:
-    """The schemas of which at least one holds for each value; one alone where there is no choice, or where there are too many."""
+    """The schemas of which at least one holds for each value; one alone where there are no choices, or too many."""
     found = [replace(one, choices=())]
     for choice in one.choices:
         found = [both(made, flat(branch, defs)) for made in found for branch in choice]
@@ -236,7 +238,9 @@ class Containment:
         if types & {"integer", "number"}:
             yield from self._bounds(narrow, wide, where, "range", "minimum", "maximum")
             for step in narrow.multiples:
-                if not any(_is_multiple(other, step) for other in wide.multiples) and not (step == 1 and "number" not in types):
+                if not any(_is_multiple(other, step) for other in wide.multiples) and not (
+                    step == 1 and "number" not in types
+                ):
                     yield Finding("range", where, _listed(map(str, wide.multiples)), f"multipleOf {step}")
         if types & {"string", "integer", "number"}:
             for name in narrow.formats:
@@ -250,11 +254,11 @@ class Containment:
             yield from self._bounds(narrow, wide, where, "count", "minProperties", "maxProperties")
 
     def _bounds(self, narrow: Flat, wide: Flat, where: str, kind: str, low: str, high: str) -> Iterator[Finding]:
-        for key, beyond in ((low, lambda mine, theirs: theirs < mine), (high, lambda mine, theirs: theirs > mine)):
+        for key in (low, high):
             mine, theirs = narrow.bounds.get(key), wide.bounds.get(key)
             if mine is None or (key in ("minLength", "minItems", "minProperties") and mine[0] <= 0):
                 continue
-            if theirs is None or beyond(mine, theirs):
+            if theirs is None or (theirs < mine if key == low else theirs > mine):
                 yield Finding(kind, where, f"{key} {_bound(theirs)}", f"{key} {_bound(mine)}")
 
     def _object(self, narrow: Flat, wide: Flat, where: str) -> Iterator[Finding]:
@@ -290,7 +294,15 @@ def _types(one: Flat) -> frozenset[str]:
     """The types that its values have: those of its enumeration, where it has one."""
     if one.enum is None:
         return one.types
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object", type(None): "null"}
+    names = {
+        bool: "boolean",
+        int: "integer",
+        float: "number",
+        str: "string",
+        list: "array",
+        dict: "object",
+        type(None): "null",
+    }
     return one.types & frozenset(names[type(json.loads(value))] for value in one.enum)
 
 

@@ -1,4 +1,4 @@
-"""What differs between two protobuf schemas, in the classes that buf has: what is on the wire, in JSON, and in generated code."""
+"""What differs between two protobuf schemas: on the wire, in JSON, and in generated code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Field = Mapping[str, Any]
 
 _GROUPS = ({"int32", "uint32", "int64", "uint64", "bool", "enum"}, {"sint32", "sint64"}, {"fixed32", "sfixed32"},
            {"fixed64", "sfixed64"}, {"string", "bytes"})  # fmt: skip
-"""Types whose encodings readers take for each other, with values cut to size (protobuf language guide, "Updating A Message Type")."""
+"""Types that readers take for each other, with values cut to size (protobuf language guide, "Updating A Message Type")."""
 
 _KINDS = {"message": "MESSAGE", "enum": "ENUM", "service": "SERVICE", "rpc": "RPC", "extension": "EXTENSION"}
 
@@ -192,7 +192,9 @@ class ProtobufComparer(Comparer):
                 rule = "PROTO-ENUM-VALUE-REMOVED-RESERVED" if kept else "PROTO-ENUM-VALUE-REMOVED"
                 self.add(rule, value, f"{name} = {number}", ", ".join(there), at=at)
         for name, number in new.items():
-            if name in old or (number in old.values() and not {n for n, at_number in old.items() if at_number == number} & new.keys()):
+            if name in old or (
+                number in old.values() and not {n for n, at_number in old.items() if at_number == number} & new.keys()
+            ):
                 continue
             value = f"{label}.{name}"
             if _within(number, before["reserved"]) or name in before["reserved_names"]:

@@ -198,7 +198,9 @@ def _buf_roots(root: Path) -> list[Path]:
             modules = YamlFile(file).data.get("modules") or [{}]
         except DataFileError:
             continue  # it says where imports begin, which protoc's complaints say too
-        paths = [str(one.get("path", ".")) for one in modules if isinstance(one, dict)] if isinstance(modules, list) else []
+        paths = (
+            [str(one.get("path", ".")) for one in modules if isinstance(one, dict)] if isinstance(modules, list) else []
+        )
         found += [place for path in paths if (place := (file.parent / path).resolve()).is_relative_to(root)]
     return [place for place in dict.fromkeys(found) if place.is_dir()]
 

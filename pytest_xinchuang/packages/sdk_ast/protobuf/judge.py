@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message as Proto
 
 READ, WRITE, JSON, USE = "read", "write", "json", "use"
-"""Old data in a new program, new data in an old one, old JSON in a new one, and the names and types of the generated classes."""
+"""Old data in a new program, new data in an old one, JSON in either, and the names and types of generated classes."""
 
 
 class ProtobufJudge:
@@ -38,7 +38,7 @@ class ProtobufJudge:
         schemas = [compile_schema(_place(side.place), self.runner) for side in (comparison.old, comparison.new)]
         tool = f"google.protobuf {google.protobuf.__version__}"
         found: list[Trial] = []
-        for label, old, new in _pairs(*schemas, policy.package_map):
+        for label, old, new in _pairs(schemas[0], schemas[1], policy.package_map):
             found += _Exchange(label, old, new, tool).trials()
         return found
 
@@ -113,22 +113,22 @@ class _Exchange:
     ) -> Trial:
         """Every edge value of a field, encoded by one version and decoded by the other."""
         text = ""
-        for message in single_values(source, field, known=_known(field, target) if relation == WRITE else None):
+        for message in single_values(
+            source, field, deep=_deep(field, target), known=_known(field, target) if relation == WRITE else None
+        ):
             text = str(message)
             said = _decoded(message, field, target)
             if said:
                 return self._trial(symbol, relation, text, said)
         return self._trial(symbol, relation, text, "")
 
-    def _json(
-        self, symbol: FieldDescriptor, field: FieldDescriptor, source: type[Proto], target: type[Proto]
-    ) -> Trial:
+    def _json(self, symbol: FieldDescriptor, field: FieldDescriptor, source: type[Proto], target: type[Proto]) -> Trial:
         from google.protobuf.json_format import MessageToJson, Parse
 
         text = ""
         # A name that the other version came with is nobody's loss: the old one may be asked for what it knows alone.
         known = _named(field) & _named(target.DESCRIPTOR.fields_by_name[field.name]) if source is self.new else None
-        for message in single_values(source, field, names=True, known=known):
+        for message in single_values(source, field, deep=_deep(field, target), names=True, known=known):
             try:
                 text = MessageToJson(message)
                 Parse(text, source())
@@ -185,7 +185,9 @@ class _Exchange:
 
     def _together(self, names: Sequence[str]) -> Iterator[Trial]:
         """Fields that stand in one oneof now, set together as the old version allows."""
-        fields = [self.old.DESCRIPTOR.fields_by_name[name] for name in names if name in self.old.DESCRIPTOR.fields_by_name]
+        fields = [
+            self.old.DESCRIPTOR.fields_by_name[name] for name in names if name in self.old.DESCRIPTOR.fields_by_name
+        ]
         if len(fields) < 2 or len({f.containing_oneof.name if f.containing_oneof else f.name for f in fields}) < 2:
             return
         message = self.old()
@@ -219,6 +221,18 @@ def _known(field: FieldDescriptor, target: type[Proto]) -> frozenset[int] | None
     return _named(now) if now is not None and now.enum_type is not None and now.enum_type.is_closed else None
 
 
+def _same_message(field: FieldDescriptor, now: FieldDescriptor | None) -> bool:
+    """Whether both are of one message: what stands in it is told of that message."""
+    if now is None or field.message_type is None or now.message_type is None:
+        return False
+    return bool(field.message_type.full_name == now.message_type.full_name)
+
+
+def _deep(field: FieldDescriptor, target: type[Proto]) -> bool:
+    there = target.DESCRIPTOR
+    return not _same_message(field, there.fields_by_name.get(field.name) or there.fields_by_number.get(field.number))
+
+
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
@@ -243,10 +257,8 @@ def _differs(message: Proto, field: FieldDescriptor, read: Proto, *, by_name: bo
     if not by_name and now.name != field.name and now.number != field.number:
         return f"{field.name} is not there"
     was, is_now = _plain(value_at(message, field), field), _plain(value_at(read, now), now)
-    if field.message_type is not None and now.message_type is not None and not field.is_repeated and not now.is_repeated:
-        if field.message_type.full_name == now.message_type.full_name:
-            # What stands in it is told of the message that it is.
-            was = is_now = None
+    if _same_message(field, now) and not field.is_repeated and not now.is_repeated:
+        was = is_now = None
     if field.has_presence and now.has_presence and not field.is_repeated and not now.is_repeated:
         was, is_now = (message.HasField(field.name), was), (read.HasField(now.name), is_now)
     if _same(was, is_now):

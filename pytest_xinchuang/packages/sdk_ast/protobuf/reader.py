@@ -28,7 +28,8 @@ OPTIONS = (
 
 TYPES = {
     1: "double", 2: "float", 3: "int64", 4: "uint64", 5: "int32", 6: "fixed64", 7: "fixed32", 8: "bool", 9: "string",
-    10: "group", 11: "message", 12: "bytes", 13: "uint32", 14: "enum", 15: "sfixed32", 16: "sfixed64", 17: "sint32", 18: "sint64",
+    10: "group", 11: "message", 12: "bytes", 13: "uint32", 14: "enum", 15: "sfixed32", 16: "sfixed64", 17: "sint32",
+    18: "sint64",
 }  # fmt: skip
 """``FieldDescriptorProto.Type`` of descriptor.proto."""
 
@@ -52,9 +53,20 @@ def extract_protobuf(place: Path, output: Path, *, version: str = "", runner: Ru
         # Nobody knows which package a file that does not compile belongs to.
         packages = packages or {".": {}}
     first = min(packages, default=".")
-    header = {"language": "protobuf", "name": first, "version": version, "toolchain": schema.toolchain, "targets": [TARGET]}
+    header = {
+        "language": "protobuf",
+        "name": first,
+        "version": version,
+        "toolchain": schema.toolchain,
+        "targets": [TARGET],
+    }
     records = [
-        (path, path, "" if schema.problems else "sha256:" + sources[path].hexdigest(), [(TARGET, symbols, schema.problems)])
+        (
+            path,
+            path,
+            "" if schema.problems else "sha256:" + sources[path].hexdigest(),
+            [(TARGET, symbols, schema.problems)],
+        )
         for path, symbols in sorted(packages.items())
     ]
     write_snapshot(output, header, records)
@@ -119,7 +131,10 @@ def _message(
             yield from _message(nested, made.nested_types_by_name[nested.name], file, lines, place)
     for number, enum in enumerate(message.enum_type):
         symbol = _enum(enum, made.enum_types_by_name[enum.name], file)
-        yield f"{name}.{enum.name}", {**symbol, "at": _at(file, lines, (*path, 4, number))}  # DescriptorProto.enum_type = 4
+        yield (
+            f"{name}.{enum.name}",
+            {**symbol, "at": _at(file, lines, (*path, 4, number))},
+        )  # DescriptorProto.enum_type = 4
     yield from _extensions(made.extensions_by_name.values(), f"{name}.")
 
 
@@ -128,7 +143,11 @@ def _field(field: FieldDescriptor, synthetic: frozenset[str] = frozenset()) -> d
     known: dict[str, Any] = {"name": field.name, "number": field.number, "json": field.json_name, **_type(field)}
     entry = field.message_type if field.type == 11 and field.message_type.GetOptions().map_entry else None
     if entry is not None:
-        known |= {"label": "map", "key": TYPES[entry.fields_by_name["key"].type], **_type(entry.fields_by_name["value"])}
+        known |= {
+            "label": "map",
+            "key": TYPES[entry.fields_by_name["key"].type],
+            **_type(entry.fields_by_name["value"]),
+        }
     else:
         known["label"] = "repeated" if field.is_repeated else "required" if field.is_required else "singular"
     if field.is_repeated and field.type not in (9, 10, 11, 12):

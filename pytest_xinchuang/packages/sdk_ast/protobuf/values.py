@@ -35,11 +35,17 @@ UNKNOWN = 2**20 + 7
 
 
 def single_values(
-    message: type[Proto], field: FieldDescriptor, *, names: bool = False, known: frozenset[int] | None = None
+    message: type[Proto],
+    field: FieldDescriptor,
+    *,
+    deep: bool = True,
+    names: bool = False,
+    known: frozenset[int] | None = None,
 ) -> Iterator[Proto]:
     """Messages in which one field alone is set, for each value at the edges of its type; the first has nothing set.
 
     Args:
+        deep: fields of a message that stands in the field are set, too.
         names: values of enumerations that have a name alone, as JSON spells them.
         known: the only values of its enumeration; None: all.
     """
@@ -60,7 +66,7 @@ def single_values(
         inner = holder.add() if field.is_repeated else holder
         inner.SetInParent()
         yield made
-        for one in field.message_type.fields:
+        for one in field.message_type.fields if deep else ():
             if one.message_type is None and not one.is_repeated:
                 made = message()
                 holder = getattr(made, field.name)

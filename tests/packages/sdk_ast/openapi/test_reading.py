@@ -94,14 +94,17 @@ def test_what_leads_nowhere_is_undecided(tmp_path: Path, text: str, expected: st
 
 
 def test_a_schema_that_is_nothing_but_itself(tmp_path: Path) -> None:
-    more = "components: {schemas: {A: {$ref: '#/components/schemas/B'}, B: {allOf: [{$ref: '#/components/schemas/A'}]}}}\n"
+    more = (
+        "components: {schemas: {A: {$ref: '#/components/schemas/B'}, B: {allOf: [{$ref: '#/components/schemas/A'}]}}}\n"
+    )
     text = document("{$ref: '#/components/schemas/A'}", more)
     assert not diff(pair(tmp_path / "same", text, text)).changes
     assert diff(pair(tmp_path / "other", document("{type: string}"), text)).breaking
 
 
 def test_a_long_chain_of_references(tmp_path: Path) -> None:
-    chain = "".join(f"    S{n}: {{type: object, properties: {{next: {{$ref: '#/components/schemas/S{n + 1}'}}}}}}\n" for n in range(1500))
+    link = "    S{}: {{type: object, properties: {{next: {{$ref: '#/components/schemas/S{}'}}}}}}\n"
+    chain = "".join(link.format(n, n + 1) for n in range(1500))
     more = "components:\n  schemas:\n" + chain + "    S1500: {type: TYPE}\n"
     old = document("{$ref: '#/components/schemas/S0'}", more.replace("TYPE", "string"))
     new = document("{$ref: '#/components/schemas/S0'}", more.replace("TYPE", "integer"))
@@ -154,7 +157,7 @@ def test_scopes_and_defaults(tmp_path: Path) -> None:
 
 
 def test_webhooks_go_the_other_way(tmp_path: Path) -> None:
-    hook = "webhooks:\n  pet:\n    post:\n      requestBody: {content: {application/json: {schema: SCHEMA}}}\n      responses: {}\n"
+    hook = "webhooks: {pet: {post: {requestBody: {content: {application/json: {schema: SCHEMA}}}, responses: {}}}}\n"
     old, new = (HEAD + hook.replace("SCHEMA", s) for s in ("{type: string}", "{type: [string, integer]}"))
     found = rules_of(diff(pair(tmp_path / "wider", old, new)), "breaking")
     assert found == {"OPENAPI-RESPONSE-TYPE": ["WEBHOOK POST pet request application/json"]}

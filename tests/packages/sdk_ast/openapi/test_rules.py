@@ -1,4 +1,4 @@
-"""Every rule's witness: requests and responses that a validator of whole exchanges allows in one version and not in the other."""
+"""Every rule's witness: requests and responses that a validator of whole exchanges allows in one version alone."""
 
 from __future__ import annotations
 

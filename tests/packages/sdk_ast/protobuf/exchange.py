@@ -97,8 +97,8 @@ def _axes(directory: Path) -> list[str]:
 
 def main() -> None:
     """Answer for every directory on standard input."""
-    import google.protobuf.json_format
-    import grpc_tools.protoc  # noqa: F401 - once, before the forks
+    for module in ("google.protobuf.json_format", "grpc_tools.protoc"):
+        importlib.import_module(module)  # once, before the forks
 
     print(json.dumps([_axes(Path(d)) for d in json.load(sys.stdin)]))
 
