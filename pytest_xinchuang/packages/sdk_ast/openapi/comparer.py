@@ -150,11 +150,13 @@ class OpenApiComparer(Comparer):
             self.add("OPENAPI-BODY-REQUIRED", name)
         if was["required"] and not now["required"] and flipped:
             self.add("OPENAPI-BODY-REQUIRED", name)
-        for media in was["content"]:
-            if _media(media, now["content"]) is None:
-                self.add("OPENAPI-REQUEST-MEDIA-REMOVED", f"{name} {media}", media, ", ".join(now["content"]))
-        for media in now["content"]:
-            if _media(media, was["content"]) is None:
+        # What clients send, servers have to take; what servers send (webhooks), clients.
+        sent, taken = (now, was) if flipped else (was, now)
+        for media in sent["content"]:
+            if _media(media, taken["content"]) is None:
+                self.add("OPENAPI-REQUEST-MEDIA-REMOVED", f"{name} {media}", media, ", ".join(taken["content"]))
+        for media in taken["content"]:
+            if _media(media, sent["content"]) is None:
                 self.add("OPENAPI-MEDIA-ADDED", f"{name} {media}", "", media)
 
     def _responses(self, label: str, before: Facts, after: Facts) -> None:
@@ -250,19 +252,21 @@ def exchanged(label: str, before: Facts, after: Facts) -> Iterator[Exchanged]:
         for media, schema in before["body"]["content"].items():
             now = _media(media, after["body"]["content"])
             yield Exchanged(f"{label} request {media}", there, schema, now)
-    for code, was in before["responses"].items():
-        response = (
-            after["responses"].get(code) or after["responses"].get(_range(code)) or after["responses"].get("DEFAULT")
-        )
-        if response is None:
+    for code in {**before["responses"], **after["responses"]}:
+        was, response = _of_code(before["responses"], code), _of_code(after["responses"], code)
+        if was is None or response is None:
             continue
         for media, schema in was["content"].items():
             yield Exchanged(f"{label} {code} {media}", back, schema, _media(media, response["content"]))
         for header, said in was["headers"].items():
             if header in response["headers"]:
-                yield Exchanged(
-                    f"{label} {code} header {header}", back, said["schema"], response["headers"][header]["schema"]
-                )
+                now = response["headers"][header]["schema"]
+                yield Exchanged(f"{label} {code} header {header}", back, said["schema"], now)
+
+
+def _of_code(responses: Mapping[str, Any], code: str) -> Any:
+    """The response of a status: by itself, by its range, or the default (OpenAPI 3.1, 4.8.16)."""
+    return responses.get(code) or responses.get(_range(code)) or responses.get("DEFAULT")
 
 
 def _media(media: str, content: Mapping[str, Any]) -> Any:

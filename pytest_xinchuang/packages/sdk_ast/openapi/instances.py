@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -85,10 +85,11 @@ class Instances:
 
     Args:
         hints: what the schemas speak of that the instances are checked with.
+        valid: whether a value is an instance of a schema: parts that are none would spoil all that holds them.
     """
 
-    def __init__(self, defs: Mapping[str, Any], hints: Hints) -> None:
-        self.defs, self.hints = defs, hints
+    def __init__(self, defs: Mapping[str, Any], hints: Hints, valid: Callable[[Any, Any], bool]) -> None:
+        self.defs, self.hints, self.valid = defs, hints, valid
         self._known: dict[tuple[str, int], list[Any]] = {}
 
     def of(self, schema: Any) -> Iterator[Any]:
@@ -107,7 +108,8 @@ class Instances:
     def _few(self, schema: Any, depth: int) -> list[Any]:
         key = (json.dumps(schema, sort_keys=True), depth)
         if key not in self._known:
-            self._known[key] = list(islice(self._samples(schema, depth), MOST_SAMPLES))
+            tried = islice(self._samples(schema, depth), 4 * MOST_SAMPLES)
+            self._known[key] = list(islice((v for v in tried if self.valid(schema, v)), MOST_SAMPLES))
         return self._known[key]
 
     def _flat(self, one: Flat, depth: int) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_xinchuang.core.optional import optional
@@ -12,7 +12,7 @@ from pytest_xinchuang.packages.sdk_ast.compare import Comparison
 from pytest_xinchuang.packages.sdk_ast.judge.client import Client, Outcome, Trial
 from pytest_xinchuang.packages.sdk_ast.openapi.comparer import FLOWS, Exchanged, defs_of, exchanged
 from pytest_xinchuang.packages.sdk_ast.openapi.instances import Hints, Instances
-from pytest_xinchuang.packages.sdk_ast.openapi.schemas import directed
+from pytest_xinchuang.packages.sdk_ast.openapi.schemas import directed, reached
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 
 INSTANCE = "instance"
@@ -54,7 +54,7 @@ def _tried(
     if one.old is None or one.new is None:
         return
     old, new = (directed(schema, side, FLOWS[one.flow]) for schema, side in zip((one.old, one.new), defs, strict=True))
-    before, after = (old, _reached(old, defs[0])), (new, _reached(new, defs[1]))
+    before, after = (old, reached(old, defs[0])), (new, reached(new, defs[1]))
     if before == after:
         return
     sent, checked = (before, after) if one.flow == "REQUEST" else (after, before)
@@ -64,7 +64,7 @@ def _tried(
         told: set[str] = set()
         count = 0
         hints = Hints([checked[0], *checked[1].values()])
-        for instance in Instances(sent[1], hints).of(sent[0]):
+        for instance in Instances(sent[1], hints, _checks(sent[1])).of(sent[0]):
             if count >= MOST_INSTANCES:
                 break
             if not sender.is_valid(instance):
@@ -90,28 +90,23 @@ def _tried(
         yield Trial(client, Outcome.HOLDS, binary=Outcome.HOLDS, tool=tool)
 
 
+def _checks(defs: Mapping[str, Any]) -> Callable[[Any, Any], bool]:
+    known: dict[str, Any] = {}
+
+    def valid(schema: Any, value: Any) -> bool:
+        text = json.dumps(schema, sort_keys=True)
+        if text not in known:
+            known[text] = _validator(schema, defs)
+        return bool(known[text].is_valid(value))
+
+    return valid
+
+
 def _validator(schema: Any, defs: Mapping[str, Any]) -> Any:
     from jsonschema import Draft202012Validator
 
     whole = {**schema, "$defs": dict(defs)} if isinstance(schema, dict) else schema
     return Draft202012Validator(_closed(whole, defs), format_checker=Draft202012Validator.FORMAT_CHECKER)
-
-
-def _reached(schema: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
-    """What a schema refers to, directly or not."""
-    found: dict[str, Any] = {}
-    waiting = [schema]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting += one
-        elif isinstance(one, dict):
-            waiting += one.values()
-            name = str(one.get("$ref", "")).removeprefix("#/$defs/")
-            if name in defs and name not in found:
-                found[name] = defs[name]
-                waiting.append(defs[name])
-    return found
 
 
 def _closed(value: Any, defs: Mapping[str, Any]) -> Any:

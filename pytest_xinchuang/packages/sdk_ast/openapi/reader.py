@@ -192,7 +192,7 @@ class _Document:
                 code.upper(): self._response(one, file) for code, one in responses.items() if code[:2] != "x-"
             },
             "security": [{k: sorted(map(str, _list(v))) for k, v in _mapping(one).items()} for one in _list(security)],
-            "servers": sorted(str(_mapping(one).get("url", "/")) for one in _list(servers)),
+            "servers": sorted(_server(_mapping(one)) for one in _list(servers)),
         }
         yield key, facts
         for name, callback in _mapping(operation.get("callbacks")).items():
@@ -289,6 +289,15 @@ class _Document:
             self.schemas[name] = True
             self._waiting.append((name, value, target))
         return f"#/$defs/{name}"
+
+
+def _server(server: Mapping[str, Any]) -> str:
+    """Its URL, with the values that stand in it."""
+    values = {
+        name: sorted(map(str, [*_list(_mapping(one).get("enum")), _mapping(one).get("default", "")]))
+        for name, one in _mapping(server.get("variables")).items()
+    }
+    return f"{server.get('url', '/')}" + (f" {json.dumps(values, sort_keys=True)}" if values else "")
 
 
 def _modern(schema: dict[str, Any]) -> dict[str, Any]:

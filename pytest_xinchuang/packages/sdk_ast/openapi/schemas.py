@@ -15,11 +15,14 @@ _KNOWN = frozenset(
     {
         "type", "enum", "const", "format", "pattern", "multipleOf", "required", "properties", "additionalProperties", "items",
         "uniqueItems", "allOf", "anyOf", "oneOf", "not", "discriminator", "readOnly", "writeOnly", "default", "$ref", "$defs",
-        "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", *_LOWER, *_UPPER,
+        "unevaluatedProperties", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties",
+        *_LOWER, *_UPPER,
     }
 )  # fmt: skip
 _WITHIN = {("int32", "int64"), ("float", "double")}
 """Formats of which the first has no value that the second lacks (OpenAPI 3.0.3, 4.4)."""
+DEEPEST_CHOICE = 12
+"""Steps in which choices, and those among their alternatives, are taken apart; a schema may be an alternative of itself."""
 MOST_BRANCHES = 64
 """Combinations of ``oneOf`` and ``anyOf`` that are looked at one by one."""
 
@@ -104,7 +107,8 @@ def _own(schema: Mapping[str, Any]) -> Flat:
         unique=schema.get("uniqueItems") is True,
         required=frozenset(map(str, schema["required"])) if isinstance(schema.get("required"), list) else frozenset(),
         properties=schema["properties"] if isinstance(schema.get("properties"), dict) else {},
-        additional=schema.get("additionalProperties", True),
+        # Where all of a schema is put into one, what is not evaluated is what is not described.
+        additional=_together(schema.get("additionalProperties", True), schema.get("unevaluatedProperties", True)),
         items=schema.get("items", True),
         choices=branches,
         nots=(schema["not"],) if "not" in schema else (),
@@ -158,12 +162,22 @@ def _together(one: Any, two: Any) -> Any:
 
 def branches(one: Flat, defs: Defs) -> list[Flat]:
     """The schemas of which at least one holds for each value; one alone where there are no choices, or too many."""
-    found = [replace(one, choices=())]
-    for choice in one.choices:
-        found = [both(made, flat(branch, defs)) for made in found for branch in choice]
+    found = [one]
+    for _level in range(DEEPEST_CHOICE):
+        if not any(made.choices for made in found):
+            return found
+        # Each step takes one choice apart; an alternative may be a choice itself.
+        found = [part for made in found for part in _apart(made, defs)]
         if len(found) > MOST_BRANCHES:
-            return [one]
-    return found
+            break
+    return [one]
+
+
+def _apart(one: Flat, defs: Defs) -> list[Flat]:
+    if not one.choices:
+        return [one]
+    rest = replace(one, choices=one.choices[1:])
+    return [both(rest, flat(branch, defs)) for branch in one.choices[0]]
 
 
 class Containment:
@@ -206,11 +220,25 @@ class Containment:
             if not any(self._fits(branch, wide) for branch in choice):
                 yield Finding("combination", where, _brief(wide), f"{len(choice)} alternatives")
         for one in narrow.nots:
-            if one not in wide.nots:
+            if not any(self._equal(one, other) for other in wide.nots):
                 yield Finding("combination", where, "-", f"not {_text(one)[:60]}")
         for key, value in narrow.other.items():
-            if wide.other.get(key) != value:
+            if not (key in wide.other and self._equal(value, wide.other[key])):
                 yield Finding("other", where, _text(wide.other.get(key, "-"))[:60], f"{key}: {_text(value)[:60]}")
+
+        key = "patternProperties"
+        closed = narrow.additional not in (True, {})
+        if closed and key in wide.other and not self._equal(narrow.other.get(key, {}), wide.other[key]):
+            yield Finding(
+                "other",
+                where,
+                f"{key}: {_text(wide.other[key])[:60]}",
+                f"{key}: {_text(narrow.other.get(key, '-'))[:60]}",
+            )
+
+    def _equal(self, narrow: Any, wide: Any) -> bool:
+        """Whether two say the same, with all that they refer to."""
+        return bool(narrow == wide) and reached(narrow, self.narrow_defs) == reached(wide, self.wide_defs)
 
     def _fits(self, branch: Any, wide: Flat) -> bool:
         narrow = flat(branch, self.narrow_defs)
@@ -324,6 +352,23 @@ def _brief(one: Flat) -> str:
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def reached(schema: Any, defs: Defs) -> dict[str, Any]:
+    """What a schema refers to, directly or not."""
+    found: dict[str, Any] = {}
+    waiting = [schema]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += one
+        elif isinstance(one, dict):
+            waiting += one.values()
+            name = str(one.get("$ref", "")).removeprefix("#/$defs/")
+            if name in defs and name not in found:
+                found[name] = defs[name]
+                waiting.append(defs[name])
+    return found
 
 
 def directed(schema: Any, defs: Defs, leave: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol
 
@@ -33,6 +34,12 @@ class ProtobufComparer(Comparer):
     def compare_package(self, old: ApiPackage, new: ApiPackage) -> None:
         self._old, self._new = old.symbols, new.symbols
         super().compare_package(old, new)
+
+    def add(self, rule: str, symbol: str, old: str = "", new: str = "", **facts: Any) -> None:
+        if rule == self.package_rules.removed and (self.old.snapshot.problems or self.new.snapshot.problems):
+            # What does not compile may be what seems to be gone: nobody knows its package.
+            facts["undecided"] = _("a file did not compile, which may be of this package")
+        super().add(rule, symbol, old, new, **facts)
 
     # -- what went and came
 

@@ -269,6 +269,8 @@ def _differs(message: Proto, field: FieldDescriptor, read: Proto, *, by_name: bo
 def _same(was: Any, now: Any) -> bool:
     if isinstance(was, float) and isinstance(now, float) and math.isnan(was) and math.isnan(now):
         return True
+    if isinstance(was, dict) and isinstance(now, dict):
+        return was.keys() == now.keys() and all(_same(was[key], now[key]) for key in was)
     if isinstance(was, tuple | list) and isinstance(now, tuple | list) and type(was) is type(now):
         return len(was) == len(now) and all(_same(a, b) for a, b in zip(was, now, strict=True))
     return bool(was == now)

@@ -74,7 +74,10 @@ def extract_protobuf(place: Path, output: Path, *, version: str = "", runner: Ru
 
 def _file(schema: Schema, file: FileDescriptorProto) -> Iterator[tuple[str, dict[str, Any]]]:
     descriptor = schema.pool.FindFileByName(file.name)
+    plain = type(file.options)()
     options = {name: _plain(getattr(file.options, name)) for name in OPTIONS if file.options.HasField(name)}
+    # What is spelled out as it would be anyway shapes nothing; `optimize_for` and booleans have defaults.
+    options = {name: value for name, value in options.items() if value != _plain(getattr(plain, name))}
     syntax = file.syntax or "proto2"
     if syntax == "editions":
         syntax = f"edition {file.edition}"
@@ -140,7 +143,7 @@ def _message(
 
 def _field(field: FieldDescriptor, synthetic: frozenset[str] = frozenset()) -> dict[str, Any]:
     options = field.GetOptions()
-    known: dict[str, Any] = {"name": field.name, "number": field.number, "json": field.json_name, **_type(field)}
+    known: dict[str, Any] = {"name": field.name, "number": field.number, "json": field.json_name}
     entry = field.message_type if field.type == 11 and field.message_type.GetOptions().map_entry else None
     if entry is not None:
         known |= {
@@ -149,6 +152,7 @@ def _field(field: FieldDescriptor, synthetic: frozenset[str] = frozenset()) -> d
             **_type(entry.fields_by_name["value"]),
         }
     else:
+        known |= _type(field)
         known["label"] = "repeated" if field.is_repeated else "required" if field.is_required else "singular"
     if field.is_repeated and field.type not in (9, 10, 11, 12):
         known["packed"] = field.is_packed

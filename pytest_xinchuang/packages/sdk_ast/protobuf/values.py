@@ -53,12 +53,12 @@ def single_values(
         yield message()
     if _is_map(field):
         key, value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
-        for edge in _edges(key, names):
-            yield _mapped(message, field, edge, next(_edges(value, names, known), None))
-        if value.message_type is None:
-            first = next(_edges(key, names))
-            for edge in _edges(value, names, known):
-                yield _mapped(message, field, first, edge)
+        values = [None] if value.message_type is not None else list(_edges(value, names, known))
+        keys = list(_edges(key, names))
+        # Every key with the first value, and every value with the first key; None is a message with nothing set.
+        pairs = [*((one, values[0]) for one in keys), *((keys[0], one) for one in values[1:])] if values else []
+        for one, held in pairs:
+            yield _mapped(message, field, one, held)
         return
     if field.type in (field.TYPE_MESSAGE, field.TYPE_GROUP):
         made = message()

@@ -156,9 +156,67 @@ def test_scopes_and_defaults(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        # References behind keywords that are compared as texts.
+        ("{not: {$ref: '#/components/schemas/A'}}", "{not: {$ref: '#/components/schemas/B'}}", False),
+        (
+            "{unevaluatedProperties: false, properties: {a: {}}}",
+            "{unevaluatedProperties: false, properties: {a: {}, b: {}}}",
+            True,
+        ),
+        (
+            "{additionalProperties: false, patternProperties: {'^a': {}}}",
+            "{additionalProperties: false, patternProperties: {'^b': {}}}",
+            False,
+        ),
+    ],
+)
+def test_keywords_that_look_at_others(tmp_path: Path, old: str, new: str, expected: bool) -> None:
+    more = "components: {schemas: {A: {type: string}, B: {type: integer}}}\n"
+    comparison = diff(pair(tmp_path, document(old, more), document(new, more)))
+    assert comparison.breaking or (comparison.undecided and not expected)
+
+
+def test_what_a_keyword_refers_to_changed(tmp_path: Path) -> None:
+    more = "components: {schemas: {A: {type: TYPE}}}\n"
+    schema = "{not: {$ref: '#/components/schemas/A'}}"
+    old, new = (document(schema, more.replace("TYPE", name)) for name in ("string", "integer"))
+    assert diff(pair(tmp_path, old, new)).breaking
+
+
+def test_an_error_that_the_default_described(tmp_path: Path) -> None:
+    answers = (
+        "paths: {/pets: {get: {responses: {default: {content: {application/json: {schema: {type: string}}}}MORE}}}}\n"
+    )
+    other = ", '404': {content: {application/json: {schema: {type: integer}}}}"
+    old, new = HEAD + answers.replace("MORE", ""), HEAD + answers.replace("MORE", other)
+    found = rules_of(diff(pair(tmp_path / "other", old, new)), "breaking")
+    assert found == {"OPENAPI-RESPONSE-TYPE": ["GET /pets 404 application/json"]}
+    same = HEAD + answers.replace("MORE", other.replace("integer", "string"))
+    assert not diff(pair(tmp_path / "same", old, same)).breaking
+
+
+def test_variables_of_servers(tmp_path: Path) -> None:
+    server = "servers: [{url: 'https://{r}.example', variables: {r: {default: eu, enum: [eu, VALUE]}}}]\n"
+    old, new = (document("{}", server.replace("VALUE", name)) for name in ("us", "cn"))
+    assert "OPENAPI-SERVER-REMOVED" in rules_of(diff(pair(tmp_path, old, new)), "breaking")
+
+
 def test_webhooks_go_the_other_way(tmp_path: Path) -> None:
     hook = "webhooks: {pet: {post: {requestBody: {content: {application/json: {schema: SCHEMA}}}, responses: {}}}}\n"
     old, new = (HEAD + hook.replace("SCHEMA", s) for s in ("{type: string}", "{type: [string, integer]}"))
     found = rules_of(diff(pair(tmp_path / "wider", old, new)), "breaking")
     assert found == {"OPENAPI-RESPONSE-TYPE": ["WEBHOOK POST pet request application/json"]}
     assert not diff(pair(tmp_path / "narrower", new, old)).breaking
+
+
+def test_a_choice_within_an_alternative(tmp_path: Path) -> None:
+    """An alternative that is a choice itself: what its own alternatives lose is lost."""
+    inner = "{anyOf: [{type: boolean}, {anyOf: [{type: object, required: [d], properties: {d: {}, c: {type: C}}}]}]}"
+    body = "paths: {/pets: {post: {requestBody: {content: {application/json: {schema: SCHEMA}}}, responses: {}}}}\n"
+    old, new = (HEAD + body.replace("SCHEMA", inner.replace("C}", f"{name}}}")) for name in ("string", "number"))
+    comparison = diff(pair(tmp_path / "other", old, new))
+    assert rules_of(comparison, "breaking") == {"OPENAPI-REQUEST-COMBINATION": ["POST /pets request application/json"]}
+    assert not diff(pair(tmp_path / "same", old, old.replace("boolean", "[boolean, 'null']"))).breaking
