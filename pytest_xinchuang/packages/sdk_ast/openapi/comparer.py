@@ -15,6 +15,35 @@ Facts = Mapping[str, Any]
 
 FLOWS = {"REQUEST": "readOnly", "RESPONSE": "writeOnly"}
 """Direction -> the flag of properties that are not in it."""
+_RULES = {
+    ("REQUEST", "type"): "OPENAPI-REQUEST-TYPE",
+    ("REQUEST", "null"): "OPENAPI-REQUEST-NULL",
+    ("REQUEST", "enum"): "OPENAPI-REQUEST-ENUM",
+    ("REQUEST", "format"): "OPENAPI-REQUEST-FORMAT",
+    ("REQUEST", "pattern"): "OPENAPI-REQUEST-PATTERN",
+    ("REQUEST", "length"): "OPENAPI-REQUEST-LENGTH",
+    ("REQUEST", "range"): "OPENAPI-REQUEST-RANGE",
+    ("REQUEST", "count"): "OPENAPI-REQUEST-COUNT",
+    ("REQUEST", "required"): "OPENAPI-REQUEST-REQUIRED",
+    ("REQUEST", "additional"): "OPENAPI-REQUEST-ADDITIONAL",
+    ("REQUEST", "combination"): "OPENAPI-REQUEST-COMBINATION",
+    ("REQUEST", "other"): "OPENAPI-REQUEST-OTHER",
+    ("RESPONSE", "type"): "OPENAPI-RESPONSE-TYPE",
+    ("RESPONSE", "null"): "OPENAPI-RESPONSE-NULL",
+    ("RESPONSE", "enum"): "OPENAPI-RESPONSE-ENUM",
+    ("RESPONSE", "format"): "OPENAPI-RESPONSE-FORMAT",
+    ("RESPONSE", "pattern"): "OPENAPI-RESPONSE-PATTERN",
+    ("RESPONSE", "length"): "OPENAPI-RESPONSE-LENGTH",
+    ("RESPONSE", "range"): "OPENAPI-RESPONSE-RANGE",
+    ("RESPONSE", "count"): "OPENAPI-RESPONSE-COUNT",
+    ("RESPONSE", "required"): "OPENAPI-RESPONSE-REQUIRED",
+    ("RESPONSE", "additional"): "OPENAPI-RESPONSE-ADDITIONAL",
+    ("RESPONSE", "combination"): "OPENAPI-RESPONSE-COMBINATION",
+    ("RESPONSE", "other"): "OPENAPI-RESPONSE-OTHER",
+    ("REQUEST", "removed"): "OPENAPI-REQUEST-REQUIRED",
+    ("RESPONSE", "removed"): "OPENAPI-RESPONSE-PROPERTY-LOST",
+}
+"""Direction and kind of a :class:`Finding` -> its rule."""
 
 
 @dataclass(frozen=True)
@@ -231,8 +260,7 @@ class OpenApiComparer(Comparer):
             if finding.kind == "other"
             else ""
         )
-        kind = {"removed": "required" if request else "property-lost"}.get(finding.kind, finding.kind)
-        self.add(f"OPENAPI-{one.flow}-{kind.upper()}", label, *texts, undecided=undecided)
+        self.add(_RULES[one.flow, finding.kind], label, *texts, undecided=undecided)
 
 
 def defs_of(symbols: Mapping[str, Symbol], flow: str) -> dict[str, Any]:

@@ -15,7 +15,21 @@ _GROUPS = ({"int32", "uint32", "int64", "uint64", "bool", "enum"}, {"sint32", "s
            {"fixed64", "sfixed64"}, {"string", "bytes"})  # fmt: skip
 """Types that readers take for each other, with values cut to size (protobuf language guide, "Updating A Message Type")."""
 
-_KINDS = {"message": "MESSAGE", "enum": "ENUM", "service": "SERVICE", "rpc": "RPC", "extension": "EXTENSION"}
+_REMOVED = {
+    "message": "PROTO-MESSAGE-REMOVED",
+    "enum": "PROTO-ENUM-REMOVED",
+    "service": "PROTO-SERVICE-REMOVED",
+    "rpc": "PROTO-RPC-REMOVED",
+    "extension": "PROTO-EXTENSION-REMOVED",
+}
+_RPC = {
+    "request": "PROTO-RPC-REQUEST-CHANGED",
+    "response": "PROTO-RPC-RESPONSE-CHANGED",
+    "client_streaming": "PROTO-RPC-CLIENT-STREAMING-CHANGED",
+    "server_streaming": "PROTO-RPC-SERVER-STREAMING-CHANGED",
+    "idempotency": "PROTO-RPC-IDEMPOTENCY-CHANGED",
+}
+_OPTIONS = {"jstype": "PROTO-FIELD-JSTYPE-CHANGED", "ctype": "PROTO-FIELD-CTYPE-CHANGED"}
 
 
 class ProtobufComparer(Comparer):
@@ -51,7 +65,7 @@ class ProtobufComparer(Comparer):
         owner = name.rpartition(".")[0]
         if owner in self._old and owner not in self._new:
             return  # told of what held it
-        self.add(f"PROTO-{_KINDS[symbol['facts']['of']]}-REMOVED", label, text_of(symbol), at=place_of(symbol))
+        self.add(_REMOVED[symbol["facts"]["of"]], label, text_of(symbol), at=place_of(symbol))
 
     def added(self, path: str, name: str, symbol: Symbol) -> None:
         owner = name.rpartition(".")[0]
@@ -175,10 +189,10 @@ class ProtobufComparer(Comparer):
         if "packed" in was and "packed" in now and was["packed"] != now["packed"]:
             self.add("PROTO-FIELD-PACKED-CHANGED", label, str(was["packed"]), str(now["packed"]), at=at)
         if "utf8" in was and "utf8" in now and was["utf8"] != now["utf8"]:
-            self.add(f"PROTO-FIELD-UTF8-{'CHECKED' if now['utf8'] else 'UNCHECKED'}", label, *texts, at=at)
-        for option in ("jstype", "ctype"):
+            rule = "PROTO-FIELD-UTF8-CHECKED" if now["utf8"] else "PROTO-FIELD-UTF8-UNCHECKED"
+            self.add(rule, label, *texts, at=at)
+        for option, rule in _OPTIONS.items():
             if was.get(option, 0) != now.get(option, 0):
-                rule = f"PROTO-FIELD-{option.upper()}-CHANGED"
                 self.add(rule, label, str(was.get(option, 0)), str(now.get(option, 0)), at=at)
         if now.get("deprecated") and not was.get("deprecated"):
             self.add("PROTO-DEPRECATED", label, at=at)
@@ -216,9 +230,8 @@ class ProtobufComparer(Comparer):
         self._reserved(label, before, after, [[n, n] for n in new.values()], new, at)
 
     def _rpc(self, label: str, before: Mapping[str, Any], after: Mapping[str, Any], at: str) -> None:
-        for fact in ("request", "response", "client_streaming", "server_streaming", "idempotency"):
+        for fact, rule in _RPC.items():
             if before[fact] != after[fact]:
-                rule = f"PROTO-RPC-{fact.upper().replace('_', '-')}-CHANGED"
                 self.add(rule, label, str(before[fact]), str(after[fact]), at=at)
 
     def _extension(self, label: str, before: Mapping[str, Any], after: Mapping[str, Any], at: str) -> None:

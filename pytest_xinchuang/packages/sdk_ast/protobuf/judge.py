@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_xinchuang.core.optional import optional
+from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison
 from pytest_xinchuang.packages.sdk_ast.judge.client import Client, Outcome, Trial
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
@@ -180,7 +181,7 @@ class _Exchange:
             return
         for field in target.DESCRIPTOR.fields:
             if field.is_required and not read.HasField(field.name):
-                said = f"Message {self.label} is missing required fields: {field.name}"
+                said = _("{message} has no {field}, which is required", message=self.label, field=field.name)
                 yield self._trial(field, relation, str(message), said)
 
     def _together(self, names: Sequence[str]) -> Iterator[Trial]:
@@ -234,7 +235,7 @@ def _deep(field: FieldDescriptor, target: type[Proto]) -> bool:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return " ".join(told(error).split())[:300] or type(error).__name__
 
 
 def _decoded(message: Proto, field: FieldDescriptor, target: type[Proto]) -> str:
@@ -263,7 +264,8 @@ def _differs(message: Proto, field: FieldDescriptor, read: Proto, *, by_name: bo
         was, is_now = (message.HasField(field.name), was), (read.HasField(now.name), is_now)
     if _same(was, is_now):
         return ""
-    return f"{field.name}: {_brief(was)} was written, and {_brief(is_now)} is read"
+    texts = {"was": verbatim(_brief(was)), "now": verbatim(_brief(is_now))}
+    return _("{field}: {was} was written, and {now} is read", field=field.name, **texts)
 
 
 def _same(was: Any, now: Any) -> bool:
