@@ -12,7 +12,8 @@ A file begins with its facts in YAML, and has the files of both versions and of 
     ...
 
 ``truth`` is found by tools, not by opinion: ``source`` if the client builds with the old version and not with the new one,
-``binary`` if it was built with the old version and does not link or load with the new one, ``behaviour`` if it runs and says
+``binary`` if it was built with the old version and does not link or load with the new one, ``wire`` if data that one version
+writes is wrong in the other, ``behaviour`` if it runs and says
 something else. An empty one means that the client notices nothing.
 """
 
@@ -34,7 +35,7 @@ from pytest_xinchuang.messages import verbatim
 HERE = Path(__file__).parent / "verdicts"
 _SECTION = re.compile(r"^-- ((?:old|new|client)/[^ ]+) --\n", re.MULTILINE)
 
-Axis = Literal["source", "binary", "behaviour"]
+Axis = Literal["source", "binary", "wire", "behaviour"]
 
 
 class Facts(FrozenData):
@@ -67,7 +68,7 @@ class Case:
     @property
     def breaks(self) -> bool:
         """Whether the next version has to be a major one."""
-        return self.facts.promised and bool({"source", "binary"} & set(self.facts.truth))
+        return self.facts.promised and bool({"source", "binary", "wire"} & set(self.facts.truth))
 
     def write(self, directory: Path) -> None:
         """Make ``old/``, ``new/`` and ``client/`` below a directory."""

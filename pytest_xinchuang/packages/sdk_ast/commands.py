@@ -33,7 +33,7 @@ ARCHES = {"amd64": "linux/amd64", "arm64": "linux/arm64", "loong64": "linux/loon
 def add_commands(commands: Commands) -> None:
     """Add ``xc api``."""
     text = _(
-        "snapshots of an SDK's API (Go, C, Java, Python, TypeScript), and what differs between two versions or architectures"
+        "snapshots of an API (an SDK's, protobuf's, OpenAPI's), and what differs between two versions or architectures"
     )
     commands.group("api", text, _fill)
 
@@ -82,7 +82,7 @@ def _add_reading(parser: XcParser) -> None:
     )
     parser.add_argument(
         "--kind",
-        choices=["go", "c", "java", "python", "typescript"],
+        choices=["go", "c", "java", "python", "typescript", "protobuf", "openapi"],
         default="",
         help=_("the API's programming language (default: by its files)"),
     )

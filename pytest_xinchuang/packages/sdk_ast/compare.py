@@ -260,6 +260,8 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
         return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
     from pytest_xinchuang.packages.sdk_ast.c.comparer import CComparer
     from pytest_xinchuang.packages.sdk_ast.java import JavaComparer
+    from pytest_xinchuang.packages.sdk_ast.openapi.comparer import OpenApiComparer
+    from pytest_xinchuang.packages.sdk_ast.protobuf.comparer import ProtobufComparer
     from pytest_xinchuang.packages.sdk_ast.python import PythonComparer
     from pytest_xinchuang.packages.sdk_ast.typescript.comparer import TypeScriptComparer
 
@@ -268,6 +270,8 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
         "java": JavaComparer,
         "python": PythonComparer,
         "typescript": TypeScriptComparer,
+        "protobuf": ProtobufComparer,
+        "openapi": OpenApiComparer,
     }
     return comparers[old.header.language](Side(old, target), Side(new, new_target), names)
 

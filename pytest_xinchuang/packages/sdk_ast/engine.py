@@ -36,6 +36,9 @@ REFERENCE = "amd64"
 """The architecture that SDKs are written on, and that the others are compared with."""
 
 
+TARGETS = {"java": "jvm", "python": "python", "typescript": "node", "protobuf": "protobuf", "openapi": "openapi"}
+"""Language -> its one target, where an API is the same on all platforms."""
+
 POLICY = ApiPolicy()
 """A grade suppresses no change and maps no package to another. Whoever grades may waive instead, and reports show waivers."""
 
@@ -265,8 +268,8 @@ class SdkEngine:
 
     @property
     def _target(self) -> str:
-        """The target that the API is read for; Java, Python and TypeScript have one for all platforms."""
-        return {"java": "jvm", "python": "python", "typescript": "node"}.get(self.sdk.language, f"linux/{self.arch}")
+        """The target that the API is read for; languages that no machine is named in have one for all platforms."""
+        return TARGETS.get(self.sdk.language, f"linux/{self.arch}")
 
     def _everywhere(self) -> Found:
         if not self._target.startswith("linux/"):

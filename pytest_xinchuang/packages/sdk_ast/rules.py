@@ -17,7 +17,7 @@ from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, system_error, verbatim
 
-RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY|TS)(-[A-Z0-9]+)+$")]
+RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY|TS|PROTO|OPENAPI)(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
 Level = Literal["major", "minor", "patch"]
 LEVELS: tuple[Level, ...] = ("major", "minor", "patch")
@@ -76,6 +76,12 @@ LANGUAGES: dict[str, WitnessFiles] = {
         library="index.d.ts",
         client="client.ts",
         client_head='import * as lib from "./old/index.js";\n',
+    ),
+    "protobuf": WitnessFiles(
+        prefix="PROTO-", library="lib.proto", client="client.py", client_head="import lib_pb2 as lib\n"
+    ),
+    "openapi": WitnessFiles(
+        prefix="OPENAPI-", library="openapi.yaml", library_head="openapi: ", client="client.yaml", client_head="- "
     ),
 }
 """Folder of a language's rules -> its witnesses; in the order in which rules are listed."""

@@ -36,7 +36,7 @@ class ReadOptions:
         targets: what is read for; none: for Go every target whose files differ, and linux/amd64 elsewhere.
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
-        language: go, c, java, python or typescript; empty: by what the directory holds.
+        language: go, c, java, python, typescript, protobuf or openapi; empty: by what the directory holds.
         c_flags: more arguments for the C compiler (-D, -I).
     """
 
@@ -49,7 +49,9 @@ class ReadOptions:
     c_flags: Sequence[str] = ()
 
 
-FILES = {".jar": "java", ".whl": "python", ".h": "c", ".tgz": "typescript"}
+FILES = {
+    ".jar": "java", ".whl": "python", ".h": "c", ".tgz": "typescript", ".proto": "protobuf", ".yaml": "openapi", ".yml": "openapi",
+}  # fmt: skip
 """Files that are an API by themselves, and its language."""
 
 
@@ -63,7 +65,22 @@ def language_of(directory: Path) -> str:
         (".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"), (".hpp", "c"), (".ts", "typescript"),
     )  # fmt: skip
     seen = {path.suffix for path in directory.rglob("*") if path.suffix in dict(order)}
-    return next((language for suffix, language in order if suffix in seen), "go")
+    if found := next((language for suffix, language in order if suffix in seen), ""):
+        return found
+    if next(directory.rglob("*.proto"), None):
+        return "protobuf"
+    from pytest_xinchuang.packages.sdk_ast.openapi.documents import documents
+
+    return "openapi" if documents(directory) else "go"
+
+
+def _language_of_file(path: Path, asked: str) -> str:
+    """What a file that is an API by itself is written in; empty: it is a snapshot."""
+    if path.suffix == ".json":
+        from pytest_xinchuang.packages.sdk_ast.openapi.documents import is_document
+
+        return "openapi" if asked == "openapi" or is_document(path) else ""
+    return FILES.get(path.suffix, "")
 
 
 def _root(directory: Path) -> tuple[Path, str]:
@@ -130,8 +147,8 @@ class Sources:
         """
         path = Path(text)
         self._agree(text)
-        if path.suffix in FILES and path.is_file():
-            return self._other(FILES[path.suffix], path, text)
+        if path.is_file() and (language := _language_of_file(path, self.options.language)):
+            return self._other(language, path, text)
         if path.is_file():
             return Snapshot(path)
         place = self._find(text)
@@ -249,10 +266,18 @@ class Sources:
 
             compiler = find_compiler(self.cache, place, offline=self.options.offline, runner=self.runner)
             extract_typescript(place, output, compiler, version=version)
+        elif language == "protobuf":
+            from pytest_xinchuang.packages.sdk_ast.protobuf.reader import extract_protobuf
+
+            extract_protobuf(place, output, version=version, runner=self.runner)
+        elif language == "openapi":
+            from pytest_xinchuang.packages.sdk_ast.openapi.reader import extract_openapi
+
+            extract_openapi(place, output, version=version)
         else:
             raise XcError(
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
-                mend=_("--kind go, c, java, python or typescript"),
+                mend=_("--kind go, c, java, python, typescript, protobuf or openapi"),
             )
         return self._placed(Snapshot(output, label, ours=True), place)
 

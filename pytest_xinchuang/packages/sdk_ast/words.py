@@ -12,6 +12,8 @@ LANGUAGES: Mapping[str, Message] = {
     "java": verbatim("Java"),
     "python": verbatim("Python"),
     "typescript": verbatim("TypeScript"),
+    "protobuf": verbatim("protobuf"),
+    "openapi": verbatim("OpenAPI"),
 }
 
 LEVELS: Mapping[str, Message] = {"major": _("major"), "minor": _("minor"), "patch": _("patch")}

@@ -46,10 +46,24 @@ def _typescript(sources: Sources) -> Judge:
     return TypeScriptJudge(sources)
 
 
+def _protobuf(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.protobuf.judge import ProtobufJudge
+
+    return ProtobufJudge(sources)
+
+
+def _openapi(_sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.openapi.judge import OpenApiJudge
+
+    return OpenApiJudge()
+
+
 JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "go": _go,
     "c": _c,
     "typescript": _typescript,
+    "protobuf": _protobuf,
+    "openapi": _openapi,
 }
 """Language -> its judge."""
 
@@ -59,6 +73,8 @@ UNEXPLAINED = {
     "java": "JAVA-UNEXPLAINED",
     "python": "PY-UNEXPLAINED",
     "typescript": "TS-UNEXPLAINED",
+    "protobuf": "PROTO-UNEXPLAINED",
+    "openapi": "OPENAPI-UNEXPLAINED",
 }
 """Language -> the rule of what a client shows and no other rule tells."""
 

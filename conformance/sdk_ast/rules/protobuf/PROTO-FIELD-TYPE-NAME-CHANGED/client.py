@@ -1,0 +1,10 @@
+import lib_pb2 as lib
+
+
+def write() -> bytes:
+    return lib.M(a=lib.N(x=1)).SerializeToString()
+
+
+def read(data: bytes) -> None:
+    m = lib.M.FromString(data)
+    assert m.a.x == 1

@@ -1,0 +1,11 @@
+import lib_pb2 as lib
+
+
+def write() -> bytes:
+    service = lib.DESCRIPTOR.services_by_name['S']
+    assert service.name == 'S'
+    return b''
+
+
+def read(data: bytes) -> None:
+    assert data == b''

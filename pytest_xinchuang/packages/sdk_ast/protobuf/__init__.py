@@ -1,0 +1,1 @@
+"""Schemas of protobuf and services of gRPC: read by protoc, judged by the codec of google.protobuf."""
