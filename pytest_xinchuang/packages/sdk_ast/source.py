@@ -50,7 +50,8 @@ class ReadOptions:
 
 
 FILES = {
-    ".jar": "java", ".whl": "python", ".h": "c", ".tgz": "typescript", ".proto": "protobuf", ".yaml": "openapi", ".yml": "openapi",
+    ".jar": "java", ".whl": "python", ".h": "c", ".tgz": "typescript", ".proto": "protobuf", ".yaml": "openapi",
+    ".yml": "openapi",
 }  # fmt: skip
 """Files that are an API by themselves, and its language."""
 
@@ -62,7 +63,8 @@ def language_of(directory: Path) -> str:
     if (directory / "package.json").is_file() and not (directory / "pyproject.toml").is_file():
         return "typescript"
     order = (
-        (".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"), (".hpp", "c"), (".ts", "typescript"),
+        (".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"), (".hpp", "c"),
+        (".ts", "typescript"),
     )  # fmt: skip
     seen = {path.suffix for path in directory.rglob("*") if path.suffix in dict(order)}
     if found := next((language for suffix, language in order if suffix in seen), ""):
