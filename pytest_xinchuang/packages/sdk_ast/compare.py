@@ -254,7 +254,7 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
 
         return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
     from pytest_xinchuang.packages.sdk_ast.clang import CComparer
-    from pytest_xinchuang.packages.sdk_ast.java import JavaComparer
+    from pytest_xinchuang.packages.sdk_ast.java.comparer import JavaComparer
     from pytest_xinchuang.packages.sdk_ast.python import PythonComparer
 
     comparers: dict[str, type[Comparer]] = {"c": CComparer, "java": JavaComparer, "python": PythonComparer}
