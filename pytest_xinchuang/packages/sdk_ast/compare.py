@@ -269,6 +269,7 @@ def _compare_side(before: Snapshot, after: Snapshot, target: str, new_target: st
 def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
     rules, mapped = comparer.package_rules, set()
     changed_internal = _changed_internal(old, new, comparer)
+    comparer.compare_whole()
     for path in old.snapshot.packages:
         before = old.package(path)
         if before is None:
@@ -276,6 +277,8 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
         after = new.package(comparer.new_path(path))
         mapped.add(comparer.new_path(path))
         if before.record.internal or before.record.name == "main":
+            if after is not None and before.record.hash != after.record.hash:
+                comparer.compare_internal(before, after)
             continue
         if after is None or after.record.internal:
             _package_removed(comparer, path, new)

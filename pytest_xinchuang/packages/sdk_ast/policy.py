@@ -42,6 +42,7 @@ class ApiPolicy(FrozenData):
             ``provider`` (nobody but the SDK).
         unkeyed_literals: what a new field in a struct is that others may write without keys; ``go vet`` warns of those.
         tags: what a changed struct tag is: part of the wire contract, or not.
+        exhaustive: what one more constant of an enum, or class of a sealed one, is: a switch over all of them breaks.
         package_map: old package -> new package, where one SDK takes another's place.
     """
 
@@ -49,6 +50,7 @@ class ApiPolicy(FrozenData):
     interfaces: Literal["users", "provider"] = "users"
     unkeyed_literals: Weight = "ignore"
     tags: Weight = "fragile"
+    exhaustive: Weight = "breaking"
     package_map: dict[str, str] = Field(default_factory=dict)
     suppress: tuple[Suppression, ...] = ()
 
@@ -61,6 +63,8 @@ class ApiPolicy(FrozenData):
             return _LEVELS[self.unkeyed_literals] if self.unkeyed_literals != "ignore" else rule.level
         if rule.policy == "tags":
             return _LEVELS[self.tags]
+        if rule.policy == "exhaustive":
+            return _LEVELS[self.exhaustive] if self.exhaustive != "ignore" else "minor"
         return rule.level
 
     def harmless(self, rule: Rule) -> bool:
@@ -68,6 +72,7 @@ class ApiPolicy(FrozenData):
         return (
             (rule.policy == "unkeyed_literals" and self.unkeyed_literals == "ignore")
             or (rule.policy == "tags" and self.tags == "ignore")
+            or (rule.policy == "exhaustive" and self.exhaustive == "ignore")
             or (rule.policy == "interfaces" and self.interfaces == "provider")
         )
 

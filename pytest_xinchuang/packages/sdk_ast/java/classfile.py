@@ -11,7 +11,8 @@ from pytest_xinchuang.messages import _
 
 PUBLIC, PRIVATE, PROTECTED, STATIC, FINAL = 0x1, 0x2, 0x4, 0x8, 0x10
 INTERFACE, ABSTRACT, SYNTHETIC, ANNOTATION, ENUM = 0x200, 0x400, 0x1000, 0x2000, 0x4000
-"""Access flags (JVMS tables 4.1-B, 4.5-A, 4.6-A)."""
+BRIDGE, VARARGS, MODULE, TRANSITIVE = 0x40, 0x80, 0x8000, 0x20
+"""Access flags (JVMS tables 4.1-B, 4.5-A, 4.6-A, and of modules 4.7.25)."""
 
 LARGEST = 16 << 20
 """A class file has constants of 64 KiB and methods of 64 KiB; nothing that a compiler makes is near this."""
@@ -54,11 +55,36 @@ class ClassMember:
     exceptions: tuple[str, ...]
     signature: str
     deprecated: bool
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module's declaration (JVMS 4.7.25): what everybody may use of it.
+
+    Attributes:
+        exports, opens: packages, without those that are for named modules alone.
+        requires: the modules that it hands on (``requires transitive``).
+        provides: the services that it implements.
+    """
+
+    name: str
+    exports: tuple[str, ...]
+    opens: tuple[str, ...]
+    requires: tuple[str, ...]
+    provides: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ClassFile:
-    """What a class file says that others can see."""
+    """What a class file says that others can see.
+
+    Attributes:
+        release: the version of Java SE that it is for (JVMS table 4.1-A: the major version less 44).
+        permits: the classes that may extend it; None: it is not sealed.
+        components: name and type of each component of a record; None: it is none.
+        annotations: what is known of its annotations: type -> element -> value.
+    """
 
     name: str
     access: int
@@ -66,10 +92,13 @@ class ClassFile:
     interfaces: tuple[str, ...]
     fields: tuple[ClassMember, ...]
     methods: tuple[ClassMember, ...]
-    permitted: bool
-    record: bool
+    permits: tuple[str, ...] | None
+    components: tuple[tuple[str, str], ...] | None
     signature: str
     deprecated: bool
+    release: int
+    annotations: Mapping[str, Mapping[str, Any]]
+    module: Module | None = None
 
     @property
     def visible(self) -> bool:
@@ -81,7 +110,7 @@ class ClassFile:
             return "annotation"
         if self.access & INTERFACE:
             return "interface"
-        return "enum" if self.access & ENUM else "record" if self.record else "class"
+        return "enum" if self.access & ENUM else "record" if self.components is not None else "class"
 
 
 class _Pool:
@@ -94,8 +123,9 @@ class _Pool:
         while index < count:
             tag = data.u1()
             if tag == 1:
-                # Java's own UTF-8 (JVMS 4.4.7) differs for NUL and beyond the BMP: both are shown, not compared with others.
-                self.entries[index] = data.take(data.u2()).decode("utf-8", "replace")
+                # Java's own UTF-8 (JVMS 4.4.7) writes NUL as two bytes, and halves of what is beyond the BMP each by itself.
+                raw = data.take(data.u2()).replace(b"\xc0\x80", b"\0")
+                self.entries[index] = raw.decode("utf-8", "surrogatepass" if b"\xed" in raw else "replace")
             elif tag in (3, 4):
                 raw = data.take(4)
                 self.entries[index] = struct.unpack(">i" if tag == 3 else ">f", raw)[0]
@@ -131,6 +161,10 @@ class _Pool:
             raise BadClass(_("the constant {index} is no class", index=index))
         return self.text(found[1]).replace("/", ".")
 
+    def plain(self, index: int) -> Any:
+        """A constant as it is."""
+        return self._entry(index)
+
     def constant(self, index: int) -> str:
         found = self._entry(index)
         return repr(self.text(found[1])) if isinstance(found, tuple) else repr(found)
@@ -144,7 +178,8 @@ def read_class(data: bytes) -> ClassFile:
     reader = _Bytes(data)
     if reader.u4() != 0xCAFEBABE:
         raise BadClass(_("it does not begin with CAFEBABE"))
-    reader.take(4)  # versions
+    reader.take(2)  # the minor version
+    release = reader.u2() - 44
     pool = _Pool(reader)
     access, name = reader.u2(), pool.name(reader.u2())
     parent_index = reader.u2()
@@ -167,11 +202,88 @@ def read_class(data: bytes) -> ClassFile:
         interfaces,
         fields,
         methods,
-        "PermittedSubclasses" in attributes,
-        "Record" in attributes,
+        _names(attributes["PermittedSubclasses"], pool) if "PermittedSubclasses" in attributes else None,
+        _components(attributes["Record"], pool) if "Record" in attributes else None,
         _signature(attributes, pool),
         "Deprecated" in attributes,
+        release,
+        _annotations(attributes, pool),
+        _module(attributes["Module"], pool) if "Module" in attributes else None,
     )
+
+
+def _names(raw: bytes, pool: _Pool) -> tuple[str, ...]:
+    listed = _Bytes(raw)
+    return tuple(sorted(pool.name(listed.u2()) for _rest in range(listed.u2())))
+
+
+def _components(raw: bytes, pool: _Pool) -> tuple[tuple[str, str], ...]:
+    listed, found = _Bytes(raw), []
+    for _rest in range(listed.u2()):
+        name, descriptor = pool.text(listed.u2()), pool.text(listed.u2())
+        found.append((name, _signature(_attributes(listed, pool), pool) or descriptor))
+    return tuple(found)
+
+
+def _module(raw: bytes, pool: _Pool) -> Module:
+    data = _Bytes(raw)
+    name = pool.name(data.u2())
+    data.take(4)  # flags and version
+    requires = []
+    for _rest in range(data.u2()):
+        required, flags = pool.name(data.u2()), data.u2()
+        data.take(2)
+        if flags & TRANSITIVE:
+            requires.append(required)
+
+    def packages() -> tuple[str, ...]:
+        found = []
+        for _rest in range(data.u2()):
+            package = pool.name(data.u2())
+            data.take(2)
+            to = data.u2()
+            data.take(2 * to)
+            if not to:
+                found.append(package)
+        return tuple(sorted(found))
+
+    exports, opens = packages(), packages()
+    data.take(2 * data.u2())  # uses
+    provides = []
+    for _rest in range(data.u2()):
+        provides.append(pool.name(data.u2()))
+        data.take(2 * data.u2())
+    return Module(name, exports, opens, tuple(sorted(requires)), tuple(sorted(provides)))
+
+
+def _annotations(attributes: Mapping[str, bytes], pool: _Pool) -> dict[str, dict[str, Any]]:
+    """The annotations that stay in the class file (JVMS 4.7.16, 4.7.17): type -> element -> value."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in ("RuntimeVisibleAnnotations", "RuntimeInvisibleAnnotations"):
+        if kind in attributes:
+            data = _Bytes(attributes[kind])
+            for _rest in range(data.u2()):
+                name, values = _annotation(data, pool)
+                found[name] = values
+    return found
+
+
+def _annotation(data: _Bytes, pool: _Pool) -> tuple[str, dict[str, Any]]:
+    name = pool.text(data.u2())[1:-1].replace("/", ".")
+    return name, {pool.text(data.u2()): _element(data, pool) for _rest in range(data.u2())}
+
+
+def _element(data: _Bytes, pool: _Pool) -> Any:
+    """An element's value (JVMS 4.7.16.1)."""
+    tag = chr(data.u1())
+    if tag == "e":
+        data.take(2)
+        return pool.text(data.u2())
+    if tag == "@":
+        return _annotation(data, pool)
+    if tag == "[":
+        return [_element(data, pool) for _rest in range(data.u2())]
+    return pool.plain(data.u2())
 
 
 def _attributes(reader: _Bytes, pool: _Pool) -> dict[str, bytes]:
@@ -194,7 +306,14 @@ def _member(reader: _Bytes, pool: _Pool) -> ClassMember:
     exceptions: tuple[str, ...] = ()
     if "Exceptions" in attributes:
         listed = _Bytes(attributes["Exceptions"])
-        exceptions = tuple(sorted(pool.name(listed.u2()) for _ in range(listed.u2())))
+        exceptions = tuple(pool.name(listed.u2()) for _rest in range(listed.u2()))
     return ClassMember(
-        name, descriptor, access, constant, exceptions, _signature(attributes, pool), "Deprecated" in attributes
+        name,
+        descriptor,
+        access,
+        constant,
+        exceptions,
+        _signature(attributes, pool),
+        "Deprecated" in attributes,
+        "AnnotationDefault" in attributes,
     )

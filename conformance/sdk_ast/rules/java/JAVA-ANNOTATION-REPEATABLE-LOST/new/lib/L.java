@@ -1,0 +1,4 @@
+package lib;
+
+public @interface L { int v();
+    @interface Many { L[] value(); } }
