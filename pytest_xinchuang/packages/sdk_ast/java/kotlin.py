@@ -1,6 +1,7 @@
 """What Kotlin's compiler notes in ``kotlin.Metadata`` of who may see a declaration.
 
-``d1`` holds protocol buffers (metadata.proto and jvm_metadata.proto, below core/ of Kotlin's sources): a table of names, behind its length, then a ``Class`` (kind 1) or a ``Package`` (kinds 2 and 5).
+``d1`` holds protocol buffers, which metadata.proto and jvm_metadata.proto below core/ of Kotlin's sources describe: a table of
+names behind its length, then a ``Class`` (kind 1) or a ``Package`` (kinds 2 and 5).
 """
 
 from __future__ import annotations

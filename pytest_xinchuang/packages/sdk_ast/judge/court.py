@@ -28,7 +28,13 @@ class Judge(Protocol):
         """
 
 
-JUDGES: dict[str, Callable[[Sources], Judge]] = {}
+def _java(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.judge.java.judge import JavaJudge
+
+    return JavaJudge(sources)
+
+
+JUDGES: dict[str, Callable[[Sources], Judge]] = {"java": _java}
 """Language -> its judge."""
 
 UNEXPLAINED = {"go": "GO-UNEXPLAINED", "c": "C-UNEXPLAINED", "java": "JAVA-UNEXPLAINED", "python": "PY-UNEXPLAINED"}
