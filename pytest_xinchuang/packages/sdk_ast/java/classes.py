@@ -131,5 +131,7 @@ def _parameters(comparer: JavaComparer, label: str, before: Facts, after: Facts)
         comparer.add("JAVA-CLASS-GENERIC-LOST", label, *texts)
     elif not was:
         comparer.add("JAVA-CLASS-GENERIC-ADDED", label, "", texts[1])
-    elif len(was) != len(now) or not all(map(loosened, was, now)):
+    elif len(was) != len(now) or not all(
+        loosened(w, n, comparer.after.supertypes) for w, n in zip(was, now, strict=True)
+    ):
         comparer.add("JAVA-TYPE-PARAMETERS-CHANGED", label, *texts)

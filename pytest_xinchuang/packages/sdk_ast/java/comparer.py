@@ -8,7 +8,8 @@ from typing import Any
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, Side
 from pytest_xinchuang.packages.sdk_ast.java.classes import compare_class
-from pytest_xinchuang.packages.sdk_ast.java.generics import accepts, loosened, member_types, returns
+from pytest_xinchuang.packages.sdk_ast.java.classfile import PROTECTED, PUBLIC, STATIC, ClassMember
+from pytest_xinchuang.packages.sdk_ast.java.generics import accepts, erased, loosened, member_types, returns
 from pytest_xinchuang.packages.sdk_ast.java.hierarchy import Hierarchy
 from pytest_xinchuang.packages.sdk_ast.java.jdk import platform
 from pytest_xinchuang.packages.sdk_ast.java.reader import MODULE, TOOLCHAIN
@@ -104,10 +105,13 @@ class JavaComparer(Comparer):
         unknown: Message = NOTHING
         if symbol["kind"] != "class":
             now = self._class_of(name, self._new_symbols)
-            kept = self.after.inherited(now, key)
-            if kept is not None or (self.after.has_from_object(key) and not facts["static"]):
+            own = key.startswith("<init>")  # constructors are not inherited (JLS 8.8)
+            kept = None if own else self.after.inherited(now, key)
+            if kept is not None and bool(kept.access & STATIC) == facts["static"] and self._reaches(facts, kept):
                 return  # its class has it from the platform
-            if names := self.after.unknown_supertypes(now):
+            if self.after.has_from_object(key) and not facts["static"]:
+                return
+            if not own and (names := self.after.unknown_supertypes(now)):
                 unknown = _("nothing is known of {type}, which may have it", type=verbatim(names[0]))
         if symbol["kind"] == "method":
             method = key.partition("(")[0]
@@ -117,6 +121,11 @@ class JavaComparer(Comparer):
                 self.add("JAVA-METHOD-CHANGED", label, text, changed, undecided=unknown)
                 return
         self.add(_REMOVED[symbol["kind"]], label, text, "", cause=f"- {label}", undecided=unknown)
+
+    @staticmethod
+    def _reaches(facts: Mapping[str, Any], kept: ClassMember) -> bool:
+        """Whether whoever saw a member sees what takes its place."""
+        return bool(kept.access & (PUBLIC if facts["access"] == "public" else PUBLIC | PROTECTED))
 
     def added(self, path: str, name: str, symbol: Symbol) -> None:
         owner, _mark, key = name.partition("#")
@@ -218,22 +227,33 @@ class JavaComparer(Comparer):
             self.add("JAVA-CONSTANT-LOST", label, *texts)
         if self.generics:
             was, now = member_types(name, old).result, member_types(name, new).result
-            if was != now and not (before["final"] and returns(was, now)):
+            if erased(was, now):
+                self.add("JAVA-TYPE-ERASED", label, type_shown(was), type_shown(now))
+            elif was != now and not (before["final"] and returns(was, now, self.after.supertypes)):
                 self.add("JAVA-GENERIC-FIELD-CHANGED", label, type_shown(was), type_shown(now))
 
     def _generic_method(self, label: str, name: str, old: Symbol, new: Symbol, *, overridable: bool) -> None:
         was, now = member_types(name, old), member_types(name, new)
         if was == now:
             return
-        takes = all(map(accepts, now.params, was.params)) and returns(was.result, now.result)
-        fewer = bool(was.bounds) and bool(now.bounds) and len(was.bounds) != len(now.bounds)
-        tightened = len(was.bounds) == len(now.bounds) and not all(map(loosened, was.bounds, now.bounds))
+        above = self.after.supertypes
+        texts = was.shown(), now.shown()
+        takes = all(accepts(n, w, above) for n, w in zip(now.params, was.params, strict=True))
+        tightened = len(was.bounds) == len(now.bounds) and not all(
+            loosened(w, n, above) for w, n in zip(was.bounds, now.bounds, strict=True)
+        )
         # An override has the same parameters, or their erasure (JLS 8.4.2).
         overrides = (was.params, was.result) == (now.params, now.result) and (
             was.bounds == now.bounds or not was.bounds
         )
-        if not takes or fewer or tightened or (overridable and not overrides):
-            self.add("JAVA-GENERICS-CHANGED", label, was.shown(), now.shown())
+        if erased(was.result, now.result):
+            self.add("JAVA-TYPE-ERASED", label, *texts)
+        elif not takes or tightened or not returns(was.result, now.result, above):
+            self.add("JAVA-GENERICS-CHANGED", label, *texts)
+        if was.bounds and now.bounds and len(was.bounds) != len(now.bounds):
+            self.add("JAVA-TYPE-PARAMETERS-CHANGED", label, *texts)
+        if overridable and not overrides:
+            self.add("JAVA-GENERICS-OVERRIDDEN", label, *texts)
 
     def _throws(self, label: str, before: Mapping[str, Any], after: Mapping[str, Any], *, overridable: bool) -> None:
         old, new = ([read_type(_signature(one)) for one in facts["throws"]] for facts in (before, after))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_xinchuang.packages.sdk_ast.java.signature import (
+    OBJECT,
     ArrayOf,
     Base,
     ClassType,
@@ -19,6 +20,9 @@ from pytest_xinchuang.packages.sdk_ast.java.signature import (
     written,
 )
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol
+
+Above = Callable[[str], Collection[str]]
+"""A class -> its supertypes."""
 
 
 @dataclass(frozen=True)
@@ -61,53 +65,67 @@ def _erased(tree: Mapping[str, Any]) -> Tree:
     return ClassType((((f"{tree['package']}." if tree["package"] else "") + tree["name"], ()),))
 
 
-def accepts(wide: Tree, narrow: Tree) -> bool:
+def accepts(wide: Tree, narrow: Tree, above: Above, *, infers: bool = True) -> bool:
     """Whether every expression of a type can stand where the other is asked for.
 
-    Classes that are not equal are not compared: descriptors tell of those.
+    Args:
+        above: the names of a class's supertypes. Those with arguments of their own are not followed: the answer is no.
+        infers: ``wide`` is a parameter's type, in which a method's own variables are what it is given.
     """
     if wide == narrow:
         return True
     if isinstance(wide, Variable) or isinstance(narrow, Variable):
-        # A method's own variable is inferred from what it is given; nothing but Object takes every value of a variable.
-        own = isinstance(wide, Variable) and wide.name.startswith("m")
+        # Nothing but Object takes every value of a variable.
+        own = infers and isinstance(wide, Variable) and wide.name.startswith("m")
         return own or (isinstance(wide, ClassType) and wide.name == "java.lang.Object")
     if isinstance(wide, ArrayOf) and isinstance(narrow, ArrayOf):
-        return accepts(wide.of, narrow.of)
+        return accepts(wide.of, narrow.of, above, infers=infers)
     if isinstance(wide, ClassType) and isinstance(narrow, ClassType):
-        if wide.name != narrow.name:
-            return wide.name == "java.lang.Object"
         if not wide.arguments:
-            return True
+            return wide.name == "java.lang.Object" or wide.name in {narrow.name, *above(narrow.name)}
         given = narrow.arguments
-        return len(given) == len(wide.arguments) and all(map(_contains, wide.arguments, given))
+        same = wide.name == narrow.name and len(given) == len(wide.arguments)
+        return same and all(_contains(w, n, above, infers) for w, n in zip(wide.arguments, given, strict=True))
     return False
 
 
-def _contains(wide: Tree, narrow: Tree) -> bool:
+def _contains(wide: Tree, narrow: Tree, above: Above, infers: bool) -> bool:
     """Whether a type argument contains another (JLS 4.5.1)."""
     if wide == narrow:
         return True
     if not isinstance(wide, Wildcard):
-        return isinstance(wide, Variable) and wide.name.startswith("m")
-    if wide.of is None or (wide.bound == "+" and wide.of == ClassType((("java.lang.Object", ()),))):
+        return infers and isinstance(wide, Variable) and wide.name.startswith("m")
+    if wide.of is None or (wide.bound == "+" and wide.of == OBJECT):
         return True
     inner = narrow.of if isinstance(narrow, Wildcard) else narrow
     if inner is None or (isinstance(narrow, Wildcard) and narrow.bound != wide.bound):
         return False
-    return accepts(wide.of, inner) if wide.bound == "+" else accepts(inner, wide.of)
+    return (
+        accepts(wide.of, inner, above, infers=infers)
+        if wide.bound == "+"
+        else accepts(inner, wide.of, above, infers=infers)
+    )
 
 
-def returns(old: Tree, new: Tree) -> bool:
+def returns(old: Tree, new: Tree, above: Above) -> bool:
     """Whether what a method returns now can stand where its callers put what it returned."""
-    if isinstance(new, Variable) and new.name.startswith("m"):
+    if old == new or (isinstance(new, Variable) and new.name.startswith("m") and not isinstance(old, Variable)):
         return True
-    if isinstance(new, ClassType) and isinstance(old, ClassType) and old.arguments and not new.arguments:
-        return False  # raw: what is taken out of it is Object
-    return accepts(old, new)
+    return not erased(old, new) and accepts(old, new, above, infers=False)
 
 
-def loosened(old: Sequence[Tree], new: Sequence[Tree]) -> bool:
+def erased(old: Tree, new: Tree) -> bool:
+    """Whether a class lost its arguments: what is taken out of it is Object then (JLS 4.8)."""
+    if isinstance(old, ArrayOf) and isinstance(new, ArrayOf):
+        return erased(old.of, new.of)
+    if not isinstance(old, ClassType) or not isinstance(new, ClassType):
+        return False
+    if not old.arguments or not new.arguments:
+        return bool(old.arguments) and old.name == new.name
+    return len(old.arguments) == len(new.arguments) and any(map(erased, old.arguments, new.arguments))
+
+
+def loosened(old: Sequence[Tree], new: Sequence[Tree], above: Above) -> bool:
     """Whether a type parameter takes all arguments that it took."""
     kept = [bound for bound in new if written(bound) != "Ljava/lang/Object;"]
-    return all(any(accepts(bound, one) for one in old) for bound in kept)
+    return all(any(accepts(bound, one, above) for one in old) for bound in kept)

@@ -215,7 +215,7 @@ def _symbols(found: ClassFile, types: Types) -> Iterator[tuple[str, dict[str, An
                 continue  # statics of interfaces are not inherited (JLS 8.4.8)
             mine = methods.get(m.name + m.descriptor)
             # What javac puts in to pass a call on (a bridge) says nothing that the method itself does not.
-            if mine is None or (mine[0].access & SYNTHETIC and not m.access & ABSTRACT):
+            if mine is None or (_repeats(mine[0], found) and not m.access & ABSTRACT):
                 methods[m.name + m.descriptor] = (m, known, by)
         for m in known.fields:
             fields.setdefault(m.name, (m, known, by))
@@ -227,6 +227,17 @@ def _symbols(found: ClassFile, types: Types) -> Iterator[tuple[str, dict[str, An
     for m, owner, by in fields.values():
         if m.access & (PUBLIC | PROTECTED) and not m.access & SYNTHETIC:
             yield f"{short}#{m.name}", _member("field", m, owner, found, by, types)
+
+
+def _repeats(m: ClassMember, found: ClassFile) -> bool:
+    """Whether a method is a bridge to the very method of a superclass that others cannot name, and not to one of its class."""
+    return bool(m.access & SYNTHETIC) and not any(
+        own.name == m.name and not own.access & SYNTHETIC and _arity(own) == _arity(m) for own in found.methods
+    )
+
+
+def _arity(m: ClassMember) -> int:
+    return len(parse_descriptor(m.descriptor)["params"])
 
 
 def _class(found: ClassFile, types: Types, lineage: list[tuple[ClassType, ClassFile | None]]) -> dict[str, Any]:

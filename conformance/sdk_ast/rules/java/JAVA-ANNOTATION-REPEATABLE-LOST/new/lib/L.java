@@ -1,4 +1,3 @@
 package lib;
 
-public @interface L { int v();
-    @interface Many { L[] value(); } }
+public @interface L { int v(); }

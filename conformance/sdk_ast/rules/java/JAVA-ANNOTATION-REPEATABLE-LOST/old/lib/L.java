@@ -1,6 +1,5 @@
 package lib;
 
 import java.lang.annotation.*;
-@Repeatable(L.Many.class)
-public @interface L { int v();
-    @interface Many { L[] value(); } }
+@Repeatable(Ls.class)
+public @interface L { int v(); }
