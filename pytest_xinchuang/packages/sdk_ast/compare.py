@@ -279,6 +279,8 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
         if before.record.internal or before.record.name == "main":
             if after is not None and before.record.hash != after.record.hash:
                 comparer.compare_internal(before, after)
+            if before.record.internal and after is not None and not after.record.internal:
+                comparer.add(rules.added, comparer.label(path), "", after.record.name)
             continue
         if after is None or after.record.internal:
             _package_removed(comparer, path, new)

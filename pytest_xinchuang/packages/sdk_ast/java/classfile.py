@@ -125,7 +125,7 @@ class _Pool:
             if tag == 1:
                 # Java's own UTF-8 (JVMS 4.4.7) writes NUL as two bytes, and halves of what is beyond the BMP each by itself.
                 raw = data.take(data.u2()).replace(b"\xc0\x80", b"\0")
-                self.entries[index] = raw.decode("utf-8", "surrogatepass" if b"\xed" in raw else "replace")
+                self.entries[index] = raw.decode("utf-8", "replace")
             elif tag in (3, 4):
                 raw = data.take(4)
                 self.entries[index] = struct.unpack(">i" if tag == 3 else ">f", raw)[0]

@@ -47,7 +47,7 @@ class JavaComparer(Comparer):
         if not self.generics:
             why = _("a snapshot is of an earlier version of this suite, and says nothing of generic types")
             self.add("JAVA-UNVERIFIABLE", ".", undecided=why)
-        elif 0 < int(old.minimum or 0) < int(new.minimum or 0):
+        elif 0 < _release(old.minimum) < _release(new.minimum):
             self.add("JAVA-RELEASE-RAISED", ".", old.minimum, new.minimum)
         self._modules()
 
@@ -284,6 +284,10 @@ class JavaComparer(Comparer):
         if text:
             sides = ("", text) if rule == "JAVA-EXCEPTION-ADDED" else (text, new or "")
             self.add(rule, label, *sides, undecided=why)
+
+
+def _release(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
 
 
 def _signature(text: str) -> str:

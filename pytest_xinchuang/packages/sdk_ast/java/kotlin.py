@@ -43,14 +43,14 @@ def internal_names(annotations: Mapping[str, Mapping[str, Any]]) -> frozenset[st
     if not values or kind not in _FUNCTIONS:
         return frozenset()
     try:
-        seen = list(_functions(_message(values), _FUNCTIONS[kind], values.get("d2") or []))
+        seen = list(_functions(_message(values), _FUNCTIONS[kind], values.get("d2")))
     except _BadMetadata:
         return frozenset()
     hidden = {name for name, flags in seen if flags >> 1 & 7 == _INTERNAL}
     return frozenset(hidden - {name for name, flags in seen if flags >> 1 & 7 != _INTERNAL})
 
 
-def _functions(message: bytes, field: int, strings: list[Any]) -> Iterator[tuple[str, int]]:
+def _functions(message: bytes, field: int, strings: Any) -> Iterator[tuple[str, int]]:
     for number, value in _fields(message):
         if number == field and isinstance(value, bytes):
             inner = dict(_fields(value))
@@ -58,7 +58,7 @@ def _functions(message: bytes, field: int, strings: list[Any]) -> Iterator[tuple
                 inner.get(_FUNCTION_NAME),
                 inner.get(_FUNCTION_FLAGS, inner.get(_OLD_FUNCTION_FLAGS, _DEFAULT_FLAGS)),
             )
-            if isinstance(index, int) and isinstance(flags, int) and index < len(strings):
+            if isinstance(index, int) and isinstance(flags, int) and isinstance(strings, list) and index < len(strings):
                 yield str(strings[index]), flags
 
 
@@ -67,8 +67,8 @@ def _message(values: Mapping[str, Any]) -> bytes:
 
     They are written a byte a character behind a first NUL (``UTF8_MODE_MARKER`` of BitEncoding).
     """
-    parts = values.get("d1") or []
-    text = "".join(str(part) for part in parts)
+    parts = values.get("d1")
+    text = "".join(map(str, parts)) if isinstance(parts, list) else ""
     if not text.startswith("\0") or any(ord(c) > 255 for c in text):
         raise _BadMetadata
     data = bytes(ord(c) for c in text[1:])

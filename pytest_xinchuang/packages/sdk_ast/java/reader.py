@@ -96,7 +96,13 @@ def extract_java(place: Path, output: Path, *, version: str = "") -> None:
     types = Types(classes)
     for found in classes.values():
         if types.offered(found):
-            packages.setdefault(found.name.rpartition(".")[0], {}).update(_symbols(found, types))
+            package = found.name.rpartition(".")[0]
+            try:
+                packages.setdefault(package, {}).update(_symbols(found, types))
+            except (BadClass, RecursionError) as error:  # a signature of it, or of what it extends
+                problems.setdefault(package, []).append(
+                    problem_record(found.name, None, MALFORMED_CLASS, why=told(error))
+                )
     first = {
         "language": "java",
         "name": "java",

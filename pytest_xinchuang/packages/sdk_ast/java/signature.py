@@ -300,7 +300,7 @@ def read_type(text: str) -> Tree:
     """
     if text == "*":
         return Wildcard()
-    if text[:1] in "+-":
+    if text[:1] in ("+", "-"):
         return Wildcard(text[0], read_type(text[1:]))
     return _Parser(text).type()
 
