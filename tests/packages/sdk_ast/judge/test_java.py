@@ -43,8 +43,12 @@ def diff(old: Path, new: Path) -> Comparison:
 @pytest.mark.tools
 @needs_javac
 def test_what_becomes_of_clients(tmp_path: Path) -> None:
-    old = library(tmp_path / "old", "public class L { public static void m() { throw new Error(); } public static long k; }")
-    new = library(tmp_path / "new", "public class L { public static int m() { throw new Error(); } public static int k; }")
+    old = library(
+        tmp_path / "old", "public class L { public static void m() { throw new Error(); } public static long k; }"
+    )
+    new = library(
+        tmp_path / "new", "public class L { public static int m() { throw new Error(); } public static int k; }"
+    )
     texts = [
         "class Use { void use() { lib.L.m(); } }",
         "class Use { long use() { return lib.L.k; } }",
