@@ -73,6 +73,8 @@ def _supertypes(comparer: JavaComparer, label: str, before: Facts, after: Facts)
     both = (set(before["super"]) & set(after["super"])) - {n for n in before["super"] if comparer.before.hides(n)}
     for name in sorted(both):
         old, new = before["parents"].get(name, ""), after["parents"].get(name, "")
+        if not old and not comparer.before.is_generic(name):
+            continue  # told of the supertype, which became generic
         if old != new and len(before["bounds"]) == len(after["bounds"]):
             was_text, now_text = (shown(read_type(text)) if text else name for text in (old, new))
             comparer.add("JAVA-SUPERTYPE-ARGUMENTS-CHANGED", label, was_text, now_text)

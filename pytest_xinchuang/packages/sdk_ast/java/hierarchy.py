@@ -68,6 +68,15 @@ class Hierarchy:
         """Whether a class is in a package of ours, and others cannot name it."""
         return name.rpartition(".")[0] in self._packages and self.facts(name) is None
 
+    def is_generic(self, name: str) -> bool:
+        """Whether a class has type parameters."""
+        facts, platforms = self.facts(name), self.platform.find(name)
+        return (
+            bool(facts["bounds"])
+            if facts is not None
+            else platforms is not None and platforms.signature.startswith("<")
+        )
+
     def known(self, name: str) -> bool:
         """Whether it is known what a class extends."""
         return self.facts(name) is not None or name in _OF_THE_LANGUAGE or self.platform.find(name) is not None

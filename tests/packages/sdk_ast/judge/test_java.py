@@ -109,3 +109,16 @@ def test_what_the_platform_says() -> None:
     assert platform().method("java.util.ArrayList", "containsAll(Ljava/util/Collection;)Z")
     assert platform().method("java.util.ArrayList", "of()Ljava/util/List;") is None  # a static of an interface
     assert platform().find("no.such.Type") is None
+
+
+@pytest.mark.tools
+@needs_javac
+def test_a_dependency_that_is_not_here_is_no_break(tmp_path: Path) -> None:
+    old = library(tmp_path / "old", "public class L { public static void m() {} }")
+    new = library(
+        tmp_path / "new",
+        "public class L extends Absent { public static void m() {} public static void more() {} }\nclass Absent {}",
+    )
+    (new / "lib" / "Absent.class").unlink()
+    found = diff(old, new)
+    assert not found.unjudged and not found.of("breaking")

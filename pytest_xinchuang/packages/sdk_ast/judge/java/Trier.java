@@ -5,6 +5,7 @@ import java.net.*;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
 import java.util.*;
+import java.util.regex.*;
 import javax.tools.*;
 
 /**
@@ -44,7 +45,14 @@ public class Trier {
                 }
                 // What does not even link with the version that it was built with says nothing of the other.
                 String binary = before.linked(client) == null ? linker.linked(client) : UNTRIED;
-                line(results, client, HOLDS, now.getOrDefault(client, HOLDS), binary == null ? HOLDS : binary);
+                String source = now.getOrDefault(client, HOLDS);
+                binary = binary == null ? HOLDS : binary;
+                // What needs a class of neither version, as of a dependency that is not here, was not tried.
+                if (before.lacks(source) && linker.lacks(source)) source = UNTRIED;
+                if (before.lacks(binary) && linker.lacks(binary)) binary = UNTRIED;
+                if (source.equals(UNTRIED) && binary.equals(HOLDS)) binary = UNTRIED;
+                if (binary.equals(UNTRIED) && source.equals(HOLDS)) source = UNTRIED;
+                line(results, client, HOLDS, source, binary);
             }
         }
     }
@@ -102,6 +110,9 @@ public class Trier {
 
     /** Loads classes of clients with a version of the library. */
     static class Linker implements Closeable {
+        static final Pattern MISSING = Pattern.compile("class file for (\\S+) not found"
+                + "|^(?:NoClassDefFoundError|ClassNotFoundException): ([\\w/.$]+)$"
+                + "|^TypeNotPresentException: Type (\\S+) not present");
         final Path classes;
         final URLClassLoader loader;
 
@@ -115,6 +126,17 @@ public class Trier {
 
         @Override public void close() throws IOException {
             loader.close();
+        }
+
+        /** Whether a complaint is of a class that is not there, and that this version of the library has not either. */
+        boolean lacks(String said) {
+            Matcher missing = MISSING.matcher(said);
+            if (!missing.find()) return false;
+            String name = (missing.group(1) != null ? missing.group(1) : missing.group(2) != null ? missing.group(2) : missing.group(3)).replace('.', '/');
+            for (String tried = name; ; tried = tried.substring(0, tried.lastIndexOf('/')) + "$" + tried.substring(tried.lastIndexOf('/') + 1)) {
+                if (loader.getResource(tried + ".class") != null) return false;
+                if (tried.lastIndexOf('/') < 0) return true;
+            }
         }
 
         /** What the virtual machine refuses of a client; null: nothing. */
@@ -134,6 +156,7 @@ public class Trier {
                     new References(Files.readAllBytes(file), loaded).resolve();
                 } catch (LinkageError | ReflectiveOperationException | TypeNotPresentException refused) {
                     Throwable cause = refused;
+                    while (cause.getCause() != null) cause = cause.getCause();
                     return cause.getClass().getSimpleName() + ": " + String.valueOf(cause.getMessage()).replaceAll(", from .*", "");
                 }
             }
