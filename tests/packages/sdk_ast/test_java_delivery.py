@@ -112,7 +112,7 @@ class TestPairs:
                     # A module's declaration of a multi-release jar stands below the versions.
                     name = path.relative_to(classes).as_posix()
                     jar.write(path, f"META-INF/versions/9/{name}" if name == "module-info.class" else name)
-        assert set(weights(*jars).values()) == {weight}
+        assert set(weights(jars[0], jars[1]).values()) == {weight}
 
     def test_a_package_that_calls_itself_internal(self, tmp_path: Path) -> None:
         old, new = (

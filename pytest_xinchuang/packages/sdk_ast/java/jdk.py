@@ -105,7 +105,7 @@ class Platform:
         return frozenset(found - {""})
 
     def method(self, name: str, key: str) -> ClassMember | None:
-        """The method ``m(I)V`` of a class, inherited or its own; statics of interfaces are not inherited (JLS 8.4.8)."""
+        """The method ``m(I)V`` of a class, inherited or its own; static methods of interfaces are not inherited (JLS 8.4.8)."""
         for one in self.lineage(name):
             for m in one.methods:
                 of_interface = one.kind in ("interface", "annotation") and one.name != name

@@ -218,7 +218,7 @@ def _symbols(found: ClassFile, types: Types) -> Iterator[tuple[str, dict[str, An
                 or m.access & (PRIVATE | SYNTHETIC)
                 or (of_interface and m.access & STATIC)
             ):
-                continue  # statics of interfaces are not inherited (JLS 8.4.8)
+                continue  # static ones of interfaces are not inherited (JLS 8.4.8)
             mine = methods.get(m.name + m.descriptor)
             # What javac puts in to pass a call on (a bridge) says nothing that the method itself does not.
             if mine is None or (_repeats(mine[0], found) and not m.access & ABSTRACT):
