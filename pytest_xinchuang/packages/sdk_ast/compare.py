@@ -259,7 +259,7 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
 
         return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
     from pytest_xinchuang.packages.sdk_ast.c.comparer import CComparer
-    from pytest_xinchuang.packages.sdk_ast.java import JavaComparer
+    from pytest_xinchuang.packages.sdk_ast.java.comparer import JavaComparer
     from pytest_xinchuang.packages.sdk_ast.openapi.comparer import OpenApiComparer
     from pytest_xinchuang.packages.sdk_ast.protobuf.comparer import ProtobufComparer
     from pytest_xinchuang.packages.sdk_ast.python import PythonComparer
@@ -284,6 +284,7 @@ def _compare_side(before: Snapshot, after: Snapshot, target: str, new_target: st
 def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
     rules, mapped = comparer.package_rules, set()
     changed_internal = _changed_internal(old, new, comparer)
+    comparer.compare_whole()
     for path in old.snapshot.packages:
         before = old.package(path)
         if before is None:
@@ -291,6 +292,10 @@ def _compare_packages(comparer: Comparer, old: Side, new: Side) -> list[Change]:
         after = new.package(comparer.new_path(path))
         mapped.add(comparer.new_path(path))
         if before.record.internal or before.record.name == "main":
+            if after is not None and before.record.hash != after.record.hash:
+                comparer.compare_internal(before, after)
+            if before.record.internal and after is not None and not after.record.internal:
+                comparer.add(rules.added, comparer.label(path), "", after.record.name)
             continue
         if after is None or after.record.internal:
             _package_removed(comparer, path, new)

@@ -112,6 +112,12 @@ class Comparer:
     def compare_symbol(self, path: str, new_path: str, name: str, old: Symbol, new: Symbol) -> None:
         raise NotImplementedError
 
+    def compare_whole(self) -> None:
+        """Compare what no package tells."""
+
+    def compare_internal(self, old: ApiPackage, new: ApiPackage) -> None:
+        """Compare a package that is not offered to others."""
+
     def compare_exposed(self, ids: Sequence[str]) -> None:
         """Compare hidden types that a package shows, when the package itself is unchanged."""
 

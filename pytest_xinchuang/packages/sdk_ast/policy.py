@@ -44,6 +44,7 @@ class ApiPolicy(FrozenData):
         embedding: what a new field or method is: a struct of somebody who embeds the type beside another one that has the
             name becomes ambiguous. The promise of Go 1 leaves the case out (https://go.dev/doc/go1compat).
         tags: what a changed struct tag is: part of the wire contract, or not.
+        exhaustive: what one more constant of an enum, or class of a sealed one, is: a switch over all of them breaks.
         package_map: old package -> new package, where one SDK takes another's place.
     """
 
@@ -52,6 +53,7 @@ class ApiPolicy(FrozenData):
     unkeyed_literals: Weight = "fragile"
     embedding: Weight = "fragile"
     tags: Weight = "fragile"
+    exhaustive: Weight = "breaking"
     package_map: dict[str, str] = Field(default_factory=dict)
     suppress: tuple[Suppression, ...] = ()
 
@@ -66,6 +68,8 @@ class ApiPolicy(FrozenData):
             return _LEVELS[self.embedding] if self.embedding != "ignore" else rule.level
         if rule.policy == "tags":
             return _LEVELS[self.tags]
+        if rule.policy == "exhaustive":
+            return _LEVELS[self.exhaustive] if self.exhaustive != "ignore" else "minor"
         return rule.level
 
     def harmless(self, rule: Rule) -> bool:
@@ -74,6 +78,7 @@ class ApiPolicy(FrozenData):
             (rule.policy == "unkeyed_literals" and self.unkeyed_literals == "ignore")
             or (rule.policy == "embedding" and self.embedding == "ignore")
             or (rule.policy == "tags" and self.tags == "ignore")
+            or (rule.policy == "exhaustive" and self.exhaustive == "ignore")
             or (rule.policy == "interfaces" and self.interfaces == "provider")
         )
 

@@ -255,7 +255,7 @@ class Sources:
 
             extract_c(place, self.options.targets, output, version=version, flags=self.options.c_flags)
         elif language == "java":
-            from pytest_xinchuang.packages.sdk_ast.java import extract_java
+            from pytest_xinchuang.packages.sdk_ast.java.reader import extract_java
 
             extract_java(place, output, version=version)
         elif language == "python":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ def write_snapshot(
     packages: Sequence[tuple[str, str, str, Sequence[Variant]]],
     *,
     grade: str = "typed",
+    internal: Set[str] = frozenset(),
 ) -> None:
     """Write the records in order.
 
     Args:
         grade: what is known of packages that could be read whole.
+        internal: paths of packages that are not offered to others.
         packages: path, name, source digest and variants; targets that see the same are written once.
     """
     part = output.with_name(output.name + ".part")
@@ -51,6 +53,8 @@ def write_snapshot(
                     "source": source,
                     "symbols": len(lines),
                 }
+                if path in internal:
+                    record["internal"] = True
                 if problems:
                     record |= {"partial": True, "problems": problems}
                 file.write(_line("package", record))

@@ -11,7 +11,8 @@ import pytest
 
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare
-from pytest_xinchuang.packages.sdk_ast.java import BadClass, parse_descriptor, read_class
+from pytest_xinchuang.packages.sdk_ast.java.classfile import BadClass, read_class
+from pytest_xinchuang.packages.sdk_ast.java.signature import parse_descriptor
 from pytest_xinchuang.packages.sdk_ast.rules import Rule, Rules
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache

@@ -40,6 +40,12 @@ def _c(sources: Sources) -> Judge:
     return CJudge(sources)
 
 
+def _java(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.judge.java.judge import JavaJudge
+
+    return JavaJudge(sources)
+
+
 def _typescript(sources: Sources) -> Judge:
     from pytest_xinchuang.packages.sdk_ast.typescript.judge import TypeScriptJudge
 
@@ -61,6 +67,7 @@ def _openapi(_sources: Sources) -> Judge:
 JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "go": _go,
     "c": _c,
+    "java": _java,
     "typescript": _typescript,
     "protobuf": _protobuf,
     "openapi": _openapi,

@@ -1,0 +1,6 @@
+package client;
+
+import lib.*;
+
+@L
+public class Use {}

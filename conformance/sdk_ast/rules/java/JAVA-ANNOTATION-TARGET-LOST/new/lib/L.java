@@ -1,0 +1,5 @@
+package lib;
+
+import java.lang.annotation.*;
+@Target(ElementType.METHOD)
+public @interface L {}

@@ -1,0 +1,3 @@
+package lib;
+
+public class L { public static final int K = Integer.parseInt("1"); }

@@ -1,0 +1,5 @@
+package client;
+
+import lib.*;
+
+public class Use extends L { @Override public void m() throws java.io.IOException {} }

@@ -1,0 +1,5 @@
+package client;
+
+import lib.*;
+
+public class Use { L x = () -> {}; }

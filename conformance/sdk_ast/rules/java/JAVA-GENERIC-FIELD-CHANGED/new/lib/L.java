@@ -1,0 +1,4 @@
+package lib;
+
+import java.util.*;
+public class L { public List<Integer> x; }

@@ -1,0 +1,5 @@
+package client;
+
+import lib.*;
+
+public class Use { void f(java.util.List<String> x) { L.m(x); } }

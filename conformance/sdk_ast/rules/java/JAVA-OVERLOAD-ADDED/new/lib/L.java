@@ -1,0 +1,4 @@
+package lib;
+
+public class L { public static void m(String x) {}
+    public static void m(Integer x) {} }

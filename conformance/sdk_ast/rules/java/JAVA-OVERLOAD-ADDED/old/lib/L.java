@@ -1,0 +1,3 @@
+package lib;
+
+public class L { public static void m(String x) {} }

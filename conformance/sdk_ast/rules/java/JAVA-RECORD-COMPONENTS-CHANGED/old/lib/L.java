@@ -1,0 +1,3 @@
+package lib;
+
+public record L(int x, int y) {}

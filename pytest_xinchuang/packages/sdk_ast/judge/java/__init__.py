@@ -1,0 +1,1 @@
+"""Clients in Java: javac and the virtual machine's linker judge what differs."""
