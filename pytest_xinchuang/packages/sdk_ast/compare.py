@@ -255,7 +255,7 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
         return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
     from pytest_xinchuang.packages.sdk_ast.clang import CComparer
     from pytest_xinchuang.packages.sdk_ast.java import JavaComparer
-    from pytest_xinchuang.packages.sdk_ast.python import PythonComparer
+    from pytest_xinchuang.packages.sdk_ast.python.comparer import PythonComparer
 
     comparers: dict[str, type[Comparer]] = {"c": CComparer, "java": JavaComparer, "python": PythonComparer}
     return comparers[old.header.language](Side(old, target), Side(new, new_target), names)
