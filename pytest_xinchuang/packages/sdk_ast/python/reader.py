@@ -1,19 +1,45 @@
-"""Reads Python packages by griffe without importing them, weighted by ``__all__``."""
+"""Reads Python packages without importing them: what callers may count on, weighted by ``__all__``, as a snapshot.
+
+What is public: names without a leading underscore in modules without one; where a module has ``__all__``, what it lists. An
+import is API where it says so (``import x as x``, ``__all__``), in an ``__init__`` where it is of the distribution's own, and in
+a module where the module itself does not use it. Imports of the standard library and of other distributions are not.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.core.optional import optional
-from pytest_xinchuang.messages import _, told, verbatim
-from pytest_xinchuang.packages.sdk_ast.problems import SYNTAX_ERROR, UNREADABLE, problem_record
+from pytest_xinchuang.packages.sdk_ast.python.classes import Classes
+from pytest_xinchuang.packages.sdk_ast.python.delivered import Delivered, Distribution, Form, delivered, opened
+from pytest_xinchuang.packages.sdk_ast.python.syntax import Binding, Class, Function, Imported, Value
+from pytest_xinchuang.packages.sdk_ast.python.world import Found, ModuleOf, Outside, Resolved, World, public
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
+
+DISTRIBUTION = "dist-info"
+"""The path of the record of what the distribution promises: no package can have a name with a hyphen."""
+TOP = "__init__"
+"""The name of the symbol that stands for a package itself."""
+
+_LONGEST = 500
+"""Characters of a value that is kept."""
+_SILENT = {
+    "__init__",
+    "__new__",
+    "__module__",
+    "__doc__",
+    "__slots__",
+    "__annotations__",
+    "__qualname__",
+    "__post_init__",
+    "__del__",
+}
+"""Members that callers see by what they do to others, or not at all."""
+
+Symbols = dict[str, dict[str, Any]]
 
 
 def extract_python(place: Path, output: Path, *, version: str = "") -> None:
@@ -22,169 +48,230 @@ def extract_python(place: Path, output: Path, *, version: str = "") -> None:
     Raises:
         XcError: there is no package in it.
     """
-    if place.is_file():
-        with tempfile.TemporaryDirectory() as name:
-            try:
-                with zipfile.ZipFile(place) as wheel:
-                    wheel.extractall(name)  # members outside are renamed inward by zipfile
-            except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-                raise XcError(_("{place}: cannot be read as a wheel: {why}", place=place, why=error)) from error
-            extract_python(Path(name), output, version=version)
-        return
-    root = place / "src" if (place / "src").is_dir() and not (place / "__init__.py").exists() else place
-    if (place / "__init__.py").exists():
-        root, names = place.parent, [place.name]
-    else:
-        names = sorted(
-            p.parent.name for p in root.glob("*/__init__.py") if p.parent.name not in ("tests", "test", "docs")
-        )
-        names += sorted(p.stem for p in root.glob("*.py") if p.stem not in ("setup", "conftest", "noxfile"))
-    if not names:
-        raise XcError(
-            _("{place}: there is no Python package in it", place=place),
-            mend=_("name the package, or the directory that it is in"),
-        )
-    records = [record for name in names for record in _package(root, name)]
-    first = {"language": "python", "name": names[0], "version": version, "toolchain": "griffe", "targets": ["python"]}
+    with opened(place) as directory:
+        here = delivered(directory)
+        write_python(here, output, version)
+
+
+def write_python(here: Delivered, output: Path, version: str) -> None:
+    """Write the snapshot of what is delivered."""
+    reader = Reader(World(here))
+    records: list[Any] = []
+    for top in here.tops:
+        symbols = reader.symbols(top)
+        records.append((top, top, reader.world.digest(top), [("python", symbols, reader.world.problems.get(top, []))]))
+    records.append((DISTRIBUTION, DISTRIBUTION, "", [("python", promises(here.distribution), [])]))
+    first = {
+        "language": "python",
+        "name": here.distribution.name or here.tops[0],
+        "version": version or here.distribution.version,
+        "minimum": here.distribution.requires_python,
+        "toolchain": "ast",
+        "targets": ["python"],
+    }
     write_snapshot(output, first, records)
 
 
-def _package(root: Path, name: str) -> Iterator[tuple[str, str, str, list[tuple[str, dict[str, Any], list[Any]]]]]:
-    with optional("sdk_ast"):
-        import griffe
-
-    place = root / name if (root / name).is_dir() else root / f"{name}.py"
-    files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
-    source = hashlib.sha256()
-    problems = []
-    for file in files:
-        data = file.read_bytes()
-        source.update(file.relative_to(root).as_posix().encode() + b"\0" + data + b"\0")
-        try:
-            compile(data, str(file), "exec", dont_inherit=True, flags=0x0400)  # PyCF_ONLY_AST: nothing is run
-        except (SyntaxError, ValueError) as error:
-            line = getattr(error, "lineno", None)
-            why = verbatim(str(getattr(error, "msg", error)))
-            relative = file.relative_to(root).as_posix()
-            problems.append(problem_record(relative, line, SYNTAX_ERROR, why=why))
-    try:
-        loaded = griffe.load(
-            name, search_paths=[str(root)], allow_inspection=False, resolve_aliases=True, resolve_external=False
-        )
-    except Exception as error:  # griffe raises what its parser raises
-        loaded = None
-        problems = problems or [problem_record(name, None, UNREADABLE, why=told(error))]
-    symbols = dict(_members(loaded, loaded, root)) if loaded is not None else {}
-    yield name, name, "sha256:" + source.hexdigest(), [("python", symbols, problems)]
+def promises(found: Distribution) -> Symbols:
+    """What metadata promise, as symbols."""
+    symbols: Symbols = {"metadata": {"kind": "var", "facts": {"public": True, "known": found.known}}}
+    if found.requires_python:
+        symbols["python"] = {"kind": "var", "value": found.requires_python, "facts": {"public": True}}
+    for name, value in found.entry_points.items():
+        symbols[f"entry-point {name}"] = {"kind": "var", "value": value, "facts": {"public": True}}
+    for name in found.extras:
+        symbols[f"extra {name}"] = {"kind": "var", "facts": {"public": True}}
+    return symbols
 
 
-def _members(top: Any, module: Any, root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Everything of a module and of its submodules, by dotted path below the package."""
-    for name, member in sorted(module.members.items()):
-        path = f"{module.path}.{name}".removeprefix(f"{top.path}.")
-        target = member
-        if member.is_alias:
-            if not _exports(module, name):
-                continue  # an import for its own use
-            try:
-                target = member.final_target
-            except Exception:  # of another distribution: griffe has several errors for that
-                yield path, {"kind": "var", "facts": {"public": True, "alias": str(member.target_path)}}
+class Reader:
+    """Describes the names of a world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.classes = Classes(world)
+        self._described: dict[tuple[str, int], Symbols] = {}
+
+    def symbols(self, top: str) -> Symbols:
+        """Everything below a package or module, by dotted path below it."""
+        found: Symbols = {TOP: self._module(top, True)}
+        for name in self.world.here.modules:
+            if name.partition(".")[0] != top:
                 continue
-        facts = {"public": _public(module, name, path)}
-        kind = target.kind.value
-        if kind == "module":
-            if not member.is_alias:
-                yield path, {"kind": "module", "facts": facts}
-                yield from _members(top, target, root)
-        elif kind == "class":
-            yield (
-                path,
-                _described(
-                    target, root, {"kind": "class", "facts": {**facts, "bases": [str(b) for b in target.bases]}}
-                ),
+            path = name.removeprefix(top).removeprefix(".")
+            if path:
+                found.setdefault(path, self._module(name, public(path.split("."))))
+            for key, symbol in self._members(name, f"{path}." if path else ""):
+                found.setdefault(key, symbol)
+        return found
+
+    def _module(self, name: str, shown: bool) -> dict[str, Any]:
+        module = self.world.here.modules[name]
+        facts: dict[str, Any] = {"public": shown, "form": module.form.value}
+        if module.package and module.form is Form.SOURCE:
+            loaded = self.world.loads(name)
+            facts["loads"] = [c for c in self.world.children.get(name, ()) if f"{name}.{c}" in loaded]
+        if module.form is Form.EXTENSION and module.extension is not None and shown:
+            facts["digest"] = _digest(module.extension)
+        if module.source is not None:
+            lazily = self.world.lazily(name)
+            if lazily is None:
+                facts["dynamic"] = True
+            elif lazily:
+                facts["lazily"] = sorted(lazily)
+        return {"kind": "module", "facts": facts}
+
+    def _members(self, module: str, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        scope, exports = self.world.scope(module), self.world.exports(module)
+        shown = public(prefix.split("."))
+        names: dict[str, Binding] = self.world.names(module)
+        for name, binding in names.items():
+            if name in scope.typing_only or (name.startswith("__") and name.endswith("__") and name != "__version__"):
+                continue
+            target = self.world.follow(module, binding)
+            if isinstance(binding, Imported) and not self._passed_on(module, name, binding, exports):
+                continue
+            if isinstance(target, ModuleOf) and target.name == f"{module}.{name}":
+                continue
+            mine = shown and (name in exports if exports is not None else not name.startswith("_"))
+            yield from self._symbols_of(prefix + name, target, mine)
+        given = scope.strings if not scope.dynamic else set(exports or ())
+        for name in exports or ():
+            if name not in names and f"{module}.{name}" not in self.world.here.modules and shown and name in given:
+                # The list names what the source does not bind: it is made as the module runs, or __getattr__ gives it.
+                yield prefix + name, {"kind": "var", "facts": {"public": True, "alias": "?"}}
+
+    def _passed_on(self, module: str, name: str, binding: Imported, exports: list[str] | None) -> bool:
+        if exports is not None:
+            return name in exports
+        if binding.explicit:
+            return True
+        own = self.world.own(binding.module)
+        if not own or name.startswith("_"):
+            return False
+        return self.world.here.modules[module].package or name not in self.world.scope(module).used
+
+    def _symbols_of(self, path: str, target: Resolved, shown: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+        facts: dict[str, Any] = {"public": shown}
+        if isinstance(target, Outside) or target is None:
+            text = target.path if isinstance(target, Outside) else "?"
+            yield path, {"kind": "var", "facts": {**facts, "alias": text}}
+        elif isinstance(target, ModuleOf):
+            yield path, {"kind": "module", "facts": facts}
+        elif isinstance(target.what, Class):
+            for name, symbol in self._class(target, target.what).items():
+                mine = shown and symbol["facts"]["public"]
+                yield path + name, {**symbol, "facts": {**symbol["facts"], "public": mine}}
+        elif isinstance(target.what, Function):
+            yield path, self._function(target.module, target.what, facts)
+        else:
+            yield path, self._value(target.module, target.what, facts)
+
+    # -- what there is
+
+    def _class(self, found: Found, what: Class) -> Symbols:
+        key = (found.module, id(what))
+        if key not in self._described:
+            self._described[key] = self._class_symbols(found.module, what)
+        return self._described[key]
+
+    def _class_symbols(self, module: str, what: Class) -> Symbols:
+        shape = self.classes.shape(module, what)
+        facts = {"public": True, "bases": what.bases, **shape.facts}
+        symbols: Symbols = {"": self._at(module, what.line, {"kind": "class", "facts": facts}, what.decorators)}
+        for name, (owner, member) in shape.members.items():
+            if name in _SILENT or (name.startswith("_") and not (name.startswith("__") and name.endswith("__"))):
+                continue
+            inner: dict[str, Any] = {"public": True, "member": True}
+            if member is None:
+                if name.startswith("__"):
+                    symbols[f".{name}"] = {"kind": "func", "facts": {**inner, "params": None, "from": owner}}
+                else:
+                    symbols[f".{name}"] = {"kind": "var", "facts": {**inner, "alias": f"{owner}.{name}"}}
+            elif isinstance(member, Function):
+                symbols[f".{name}"] = self._function(owner.rpartition(".")[0], member, inner)
+            elif isinstance(member, Class):
+                symbols[f".{name}"] = self._at(
+                    module, member.line, {"kind": "class", "facts": {**inner, "bases": member.bases}}
+                )
+            else:
+                enum = bool(facts["enum"]) and member.node is not None and not name.startswith("__")
+                symbols[f".{name}"] = self._value(module, member, {**inner, "enum": enum})
+        return symbols
+
+    def _function(self, module: str, made: Function, facts: dict[str, Any]) -> dict[str, Any]:
+        made = self.world.wrapped(module, made)
+        params, binding = made.params, ""
+        if facts.get("member"):
+            binding = (
+                "static" if made.decorated("staticmethod") else "class" if made.decorated("classmethod") else "instance"
             )
-            yield from _class_members(target, path, facts["public"], root)
-        elif kind == "function":
-            yield path, _function(target, facts, root)
-        elif kind == "attribute":
-            yield path, _attribute(target, facts, root)
+            if binding != "static" and params and not params[0].kind.startswith("variadic"):
+                params = params[1:]
+        described = {**facts, "params": [p.data() for p in params], "async": made.awaits, "generates": made.generates}
+        if made.generates and made.decorated("contextmanager", "asynccontextmanager"):
+            described["generates"] = False
+        described |= {"binding": binding, "returns": made.returns, "overloads": made.overloads}
+        if made.decorated("property", "cached_property", "abstractproperty"):
+            cached = made.decorated("cached_property")
+            described = {**facts, "property": True, "writable": cached or "property.setter" in made.decorators}
+            described["deletable"] = cached or "property.deleter" in made.decorators
+            return self._at(module, made.line, {"kind": "var", "facts": described}, made.decorators)
+        return self._at(module, made.line, {"kind": "func", "facts": described}, made.decorators)
+
+    def _value(self, module: str, value: Value, facts: dict[str, Any]) -> dict[str, Any]:
+        called = self.world.called(module, value)
+        if called is not None:
+            return self._function(module, called, {**facts, "made": True})
+        described: dict[str, Any] = {**facts, "property": False}
+        if value.node is not None:
+            described["literal"] = _is_literal(value)
+        made = self._instance_call(module, value)
+        if made is not None:
+            described["call"] = made
+        elif value.annotation:
+            described["annotation"] = value.annotation
+        symbol: dict[str, Any] = {"kind": "var", "facts": described}
+        if value.node is not None and len(text := value.text) < _LONGEST:
+            symbol["value"] = text
+        return self._at(module, value.line, symbol)
+
+    def _instance_call(self, module: str, value: Value) -> list[dict[str, Any]] | None:
+        """The parameters of an instance whose class has ``__call__``."""
+        if not isinstance(value.node, ast.Call):
+            return None
+        target = self.world.look(module, ast.unparse(value.node.func).split("."))
+        if not (isinstance(target, Found) and isinstance(target.what, Class)):
+            return None
+        member = self.classes.shape(target.module, target.what).members.get("__call__")
+        if member is None or not isinstance(member[1], Function):
+            return None
+        return [p.data() for p in member[1].params[1:]]
+
+    def _at(self, module: str, line: int, symbol: dict[str, Any], decorators: Any = ()) -> dict[str, Any]:
+        known = self.world.here.modules.get(module)
+        path = None if known is None else known.source or known.stub
+        if path is not None and line:
+            symbol["at"] = f"{self.world.relative(path)}:{line}"
+        if any("deprecated" in d.lower() for d in decorators):
+            symbol["deprecated"] = True
+        return symbol
 
 
-def _class_members(owner: Any, path: str, public: bool, root: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        members = {**owner.inherited_members, **owner.members}
-    except Exception:  # a base of another distribution
-        members = dict(owner.members)
-    for name, member in sorted(members.items()):
-        if name.startswith("__") and name not in (
-            "__init__",
-            "__call__",
-            "__enter__",
-            "__exit__",
-            "__iter__",
-            "__len__",
-            "__getitem__",
-        ):
-            continue
-        target = member
-        if member.is_alias:
-            try:
-                target = member.final_target
-            except Exception:
-                continue
-        facts = {"public": public and (not name.startswith("_") or name.startswith("__")), "member": True}
-        if target.kind.value == "function":
-            yield f"{path}.{name}", _function(target, facts, root)
-        elif target.kind.value == "attribute":
-            yield f"{path}.{name}", _attribute(target, facts, root)
+def _is_literal(value: Value) -> bool:
+    literals = (
+        ast.Constant,
+        ast.List,
+        ast.Tuple,
+        ast.Dict,
+        ast.Set,
+        ast.JoinedStr,
+        ast.ListComp,
+        ast.DictComp,
+        ast.SetComp,
+    )
+    return isinstance(value.node, literals)
 
 
-def _exports(module: Any, name: str) -> bool:
-    exports = module.exports
-    if exports is not None:
-        return name in {str(e) for e in exports}
-    # Without __all__, `from .x import y` in an __init__ is how packages offer names (PEP 484: `as` the same name in stubs).
-    return (module.is_package and not name.startswith("_")) or (module.is_init_module and not name.startswith("_"))
-
-
-def _public(module: Any, name: str, path: str) -> bool:
-    if any(part.startswith("_") for part in path.split(".")):
-        return False
-    exports = module.exports
-    return exports is None or name in {str(e) for e in exports} or module.members[name].kind.value == "module"
-
-
-def _described(target: Any, root: Path, symbol: dict[str, Any]) -> dict[str, Any]:
-    try:
-        file = Path(str(target.filepath)).relative_to(root).as_posix()
-    except (ValueError, TypeError):
-        file = ""
-    if file and target.lineno:
-        symbol["at"] = f"{file}:{target.lineno}"
-    if target.deprecated or any("deprecated" in str(d.value).lower() for d in getattr(target, "decorators", ())):
-        symbol["deprecated"] = True
-    return symbol
-
-
-def _function(target: Any, facts: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    params = [
-        {
-            "name": p.name,
-            "kind": p.kind.value if p.kind else "",
-            "default": None if p.default is None else str(p.default),
-        }
-        for p in target.parameters
-    ]
-    static = any(str(d.value) == "staticmethod" for d in target.decorators)
-    if facts.get("member") and not static and params:
-        params = params[1:]
-    awaits = "async" in target.labels
-    return _described(target, root, {"kind": "func", "facts": {**facts, "params": params, "async": awaits}})
-
-
-def _attribute(target: Any, facts: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    symbol: dict[str, Any] = {"kind": "var", "facts": {**facts, "property": "property" in target.labels}}
-    if target.value is not None and len(str(target.value)) < 500:
-        symbol["value"] = str(target.value)
-    return _described(target, root, symbol)
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
