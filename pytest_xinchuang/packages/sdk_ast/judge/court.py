@@ -28,7 +28,13 @@ class Judge(Protocol):
         """
 
 
-JUDGES: dict[str, Callable[[Sources], Judge]] = {}
+def _python(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.judge.python.judge import PythonJudge
+
+    return PythonJudge(sources)
+
+
+JUDGES: dict[str, Callable[[Sources], Judge]] = {"python": _python}
 """Language -> its judge."""
 
 UNEXPLAINED = {"go": "GO-UNEXPLAINED", "c": "C-UNEXPLAINED", "java": "JAVA-UNEXPLAINED", "python": "PY-UNEXPLAINED"}

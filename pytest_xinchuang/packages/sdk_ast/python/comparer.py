@@ -257,7 +257,8 @@ class PythonComparer(Comparer):
                 continue
             if "form" not in inner["facts"] or child in after.get("lazily", ()):
                 continue
-            self.add("PY-SUBMODULE-NOT-LOADED", f"{label}.{child}", f"import {label}", f"import {label}.{child}")
+            rule = "PY-SUBMODULE-NOT-LOADED" if child in before["names"] else "PY-SUBMODULE-BYPRODUCT"
+            self.add(rule, f"{label}.{child}", f"import {label}", f"import {label}.{child}")
         if before.get("digest") and after.get("form") == "extension" and before.get("digest") != after.get("digest"):
             why = _("{module} is compiled, and has no stub", module=label)
             self.add("PY-UNVERIFIABLE", label, undecided=why)

@@ -111,6 +111,8 @@ class Reader:
         if module.package and module.form is Form.SOURCE:
             loaded = self.world.loads(name)
             facts["loads"] = [c for c in self.world.children.get(name, ()) if f"{name}.{c}" in loaded]
+            bound = (c for c in facts["loads"] if self.world.resolve(name, c) == ModuleOf(f"{name}.{c}"))
+            facts["names"] = [c for c in bound if c in self.world.names(name) or f"{name}.{c}" in self.world.scope(name).modules]
         if module.form is Form.EXTENSION and module.extension is not None and shown:
             facts["digest"] = _digest(module.extension)
         if module.source is not None:

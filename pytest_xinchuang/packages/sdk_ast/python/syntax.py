@@ -15,6 +15,9 @@ POSITIONAL, EITHER, KEYWORD = "positional-only", "positional or keyword", "keywo
 VAR_POSITIONAL, VAR_KEYWORD = "variadic positional", "variadic keyword"
 
 
+_NAMESPACES = ("globals()", "vars()", "locals()", "sys.modules")
+
+
 @dataclass(frozen=True)
 class Param:
     """A parameter; ``kind`` is one of the five of :mod:`inspect`, in words."""
@@ -99,7 +102,8 @@ class Scope:
     Attributes:
         names: in order of their first binding; a later one replaces it.
         stars: modules of ``from m import *``, with how many names were bound before.
-        imports: modules that the body imports, also by functions of no condition.
+        imports: modules that the body imports, and ``module.name`` of each ``from module import name``.
+        modules: those of ``import module``.
         exports: what ``__all__`` lists; None: there is none, or not all of it can be told.
         getter: the module's ``__getattr__`` (PEP 562).
         dynamic: the body makes names that cannot be read (``globals()[...] = ...``).
@@ -109,6 +113,7 @@ class Scope:
     names: dict[str, Binding] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
+    modules: set[str] = field(default_factory=set)
     exports: list[str] | None = None
     export_modules: list[str] = field(default_factory=list)
     typing_only: set[str] = field(default_factory=set)
@@ -170,6 +175,7 @@ class _Body:
             for alias in node.names:
                 top = alias.name.partition(".")[0]
                 self.scope.imports.append(alias.name)
+                self.scope.modules.add(alias.name)
                 explicit = alias.asname == alias.name
                 self.bind(alias.asname or top, Imported(alias.name if alias.asname else top, "", explicit, node.lineno))
         elif isinstance(node, ast.ImportFrom):
@@ -309,7 +315,7 @@ class _Body:
                 for name in ast.walk(one):
                     if isinstance(name, ast.Name):
                         self.bind(name.id, Value(given, "", line))
-        elif (isinstance(target, ast.Subscript) and ast.unparse(target.value) in ("globals()", "vars()", "locals()")) or (isinstance(target, ast.Subscript) and ast.unparse(target.value) == "sys.modules"):
+        elif isinstance(target, ast.Subscript) and ast.unparse(target.value) in _NAMESPACES:
             self.scope.dynamic = True
 
     def annotated(self, node: ast.AnnAssign) -> None:

@@ -201,11 +201,9 @@ class World:
                 if binding.module in self.here.modules:
                     return ModuleOf(binding.module)
                 return Outside(binding.module) if not self.own(binding.module) else None
-            if binding.module == module and binding.name not in self.scope(module).names:
+            if binding.module == module:  # `from . import x` in an __init__
                 inner = f"{module}.{binding.name}"
                 return ModuleOf(inner) if inner in self.here.modules else None
-            if binding.module == module:
-                return None
             return self.resolve(binding.module, binding.name, depth + 1)
         if isinstance(binding, Value) and isinstance(binding.node, (ast.Name, ast.Attribute)):
             path = ast.unparse(binding.node).split(".")
