@@ -24,10 +24,11 @@ from pytest_xinchuang.packages.sdk_ast.python.syntax import (
 from pytest_xinchuang.packages.sdk_ast.python.world import Found, Outside, World
 
 _STANDARD = {
-    "abc", "argparse", "array", "ast", "asyncio", "builtins", "codecs", "collections", "concurrent", "configparser", "contextlib",
-    "csv", "ctypes", "datetime", "decimal", "email", "enum", "fractions", "functools", "html", "http", "io", "ipaddress", "json",
-    "logging", "numbers", "operator", "pathlib", "pickle", "queue", "random", "selectors", "socket", "socketserver", "ssl", "string",
-    "tempfile", "threading", "types", "typing", "unittest", "urllib", "uuid", "warnings", "weakref", "xml", "zipfile",
+    "abc", "argparse", "array", "ast", "asyncio", "builtins", "codecs", "collections", "concurrent", "configparser",
+    "contextlib", "csv", "ctypes", "datetime", "decimal", "email", "enum", "fractions", "functools", "html", "http",
+    "io", "ipaddress", "json", "logging", "numbers", "operator", "pathlib", "pickle", "queue", "random", "selectors",
+    "socket", "socketserver", "ssl", "string", "tempfile", "threading", "types", "typing", "unittest", "urllib",
+    "uuid", "warnings", "weakref", "xml", "zipfile",
 }  # fmt: skip
 """Modules of the standard library whose classes are looked up as they are here."""
 
@@ -203,7 +204,9 @@ class Classes:
             if name not in shape.members:
                 shape.members[name] = (own.path, Value(None, "", line))
         total = any(d.rpartition(".")[2] == "total_ordering" for d in own.what.decorators)
-        for name in _ORDER if total or self._option(own, "order") else ():
+        made = _ORDER if total or self._option(own, "order") else ()
+        equal = self._decorator(own) is not None and self._option(own, "eq")
+        for name in (*made, "__eq__") if equal else made:
             shape.members.setdefault(name, (own.path, Function([Param("self", EITHER), Param("other", EITHER)])))
 
     def _decorator(self, own: _Own) -> tuple[str, dict[str, str]] | None:

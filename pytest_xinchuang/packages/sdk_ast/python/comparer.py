@@ -17,10 +17,10 @@ from pytest_xinchuang.packages.sdk_ast.words import KINDS, listed, word
 Facts = Mapping[str, Any]
 
 _DEFAULTED = {
-    "__repr__", "__str__", "__format__", "__eq__", "__ne__", "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__",
-    "__sizeof__", "__dir__", "__setattr__", "__delattr__", "__getattribute__", "__init_subclass__", "__subclasshook__", "__bool__",
-    "__copy__", "__deepcopy__", "__getnewargs__", "__getnewargs_ex__", "__length_hint__", "__instancecheck__", "__subclasscheck__",
-    "__set_name__", "__match_args__", "__prepare__",
+    "__repr__", "__str__", "__format__", "__eq__", "__ne__", "__reduce__", "__reduce_ex__", "__getstate__",
+    "__setstate__", "__sizeof__", "__dir__", "__setattr__", "__delattr__", "__getattribute__", "__init_subclass__",
+    "__subclasshook__", "__bool__", "__copy__", "__deepcopy__", "__getnewargs__", "__getnewargs_ex__",
+    "__length_hint__", "__instancecheck__", "__subclasscheck__", "__set_name__", "__match_args__", "__prepare__",
 }  # fmt: skip
 """Special methods that every object has a substitute for (data model, "Basic customization"; pickle; copy): without them
 programs behave otherwise and do not stop."""
@@ -293,6 +293,8 @@ class PythonComparer(Comparer):
         now = {a.rpartition(".")[2] for a in after["ancestors"]}
         lost = [a for a in before["ancestors"][1:] if a.rpartition(".")[2] not in now]
         lost = [a for a in lost if not a.startswith("typing.") and not any(p.startswith("_") for p in a.split("."))]
+        # Nobody asks for abc.ABC, which is another way to write a metaclass.
+        lost = [a for a in lost if a != "abc.ABC"]
         if lost:
             new = ", ".join(after["ancestors"][1:])
             gained = [u for u in after["unknown"] if u not in before["unknown"]]

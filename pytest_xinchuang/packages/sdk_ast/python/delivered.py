@@ -1,7 +1,7 @@
 """What a wheel or a source tree delivers to those who import it: modules, and the facts of the distribution.
 
-Sources: import packages, namespace packages and stubs (PEP 420, PEP 561), wheels (binary distribution format of PyPA), ``METADATA``
-(core metadata), ``entry_points.txt`` (entry points specification), ``pyproject.toml`` (PEP 621).
+Sources: import packages, namespace packages and stubs (PEP 420, PEP 561), wheels (binary distribution format of PyPA),
+``METADATA`` (core metadata), ``entry_points.txt`` (entry points specification), ``pyproject.toml`` (PEP 621).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import _, told
 
 EXTENSIONS = (".so", ".pyd")
+_READ = (".py", ".pyi", *EXTENSIONS)
 _NOT_DELIVERED = {
     "tests", "test", "testing_data", "docs", "doc", "examples", "example", "benchmarks", "bench", "scripts", "tools", "build",
     "dist", "ci", "tasks", "noxfile", "setup", "conftest", "node_modules", "__pycache__", "venv", "fuzz",
@@ -100,8 +101,11 @@ class Delivered:
 
 
 @contextmanager
-def opened(place: Path) -> Iterator[Path]:
+def opened(place: Path, *, whole: bool = False) -> Iterator[Path]:
     """The directory behind a place; a wheel is unpacked for as long as that takes.
+
+    Args:
+        whole: with the data that modules read as they run.
 
     Raises:
         XcError: it is no wheel.
@@ -112,7 +116,8 @@ def opened(place: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         try:
             with zipfile.ZipFile(place) as wheel:
-                wheel.extractall(name)  # members outside are renamed inward by zipfile
+                read = [n for n in wheel.namelist() if whole or n.endswith(_READ) or ".dist-info/" in n]
+                wheel.extractall(name, read)  # members outside are renamed inward by zipfile
         except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
             raise XcError(_("{place}: cannot be read as a wheel: {why}", place=place, why=told(error))) from error
         yield Path(name)

@@ -1,8 +1,8 @@
 """Reads Python packages without importing them: what callers may count on, weighted by ``__all__``, as a snapshot.
 
-What is public: names without a leading underscore in modules without one; where a module has ``__all__``, what it lists. An
-import is API where it says so (``import x as x``, ``__all__``), in an ``__init__`` where it is of the distribution's own, and in
-a module where the module itself does not use it. Imports of the standard library and of other distributions are not.
+What is public: names without a leading underscore in modules without one; where a module has ``__all__``, what it lists.
+An import is API where it says so (``import x as x``, ``__all__``), in an ``__init__`` where it is of the distribution's own,
+and in a module that does not use it itself. Imports of the standard library and of other distributions are not.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ class Reader:
             loaded = self.world.loads(name)
             facts["loads"] = [c for c in self.world.children.get(name, ()) if f"{name}.{c}" in loaded]
             bound = (c for c in facts["loads"] if self.world.resolve(name, c) == ModuleOf(f"{name}.{c}"))
-            facts["names"] = [c for c in bound if c in self.world.names(name) or f"{name}.{c}" in self.world.scope(name).modules]
+            facts["names"] = [
+                c for c in bound if c in self.world.names(name) or f"{name}.{c}" in self.world.scope(name).modules
+            ]
         if module.form is Form.EXTENSION and module.extension is not None and shown:
             facts["digest"] = _digest(module.extension)
         if module.source is not None:

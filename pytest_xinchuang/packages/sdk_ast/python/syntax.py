@@ -1,7 +1,7 @@
 """What the body of a module or class binds, as it would when it runs (language reference, "Naming and binding").
 
-Conditions on ``TYPE_CHECKING`` and on the interpreter are decided; of others, and of ``try``, the first branch that binds a name has
-it.
+Conditions on ``TYPE_CHECKING`` and on the interpreter are decided; of others, and of ``try``, the first branch that binds a
+name has it.
 """
 
 from __future__ import annotations
@@ -152,8 +152,13 @@ class _Body:
         self.overloads: dict[str, int] = {}
 
     def bind(self, name: str, binding: Binding) -> None:
-        if self.weak and name in self.scope.names:
-            return
+        before = self.scope.names.get(name)
+        if (
+            self.weak
+            and before is not None
+            and not (isinstance(before, Imported) and isinstance(binding, (Function, Class)))
+        ):
+            return  # what is written here tells more than an import that may fail
         self.scope.typing_only.discard(name)
         self.scope.names[name] = binding
 
@@ -306,7 +311,8 @@ class _Body:
         if isinstance(target, ast.Name):
             if target.id == "__all__":
                 self.export(value)
-            self.bind(target.id, Value(value, self.annotations.get(target.id, ""), line))
+            made = self.made_class(target.id, value, line)
+            self.bind(target.id, made or Value(value, self.annotations.get(target.id, ""), line))
         elif isinstance(target, (ast.Tuple, ast.List)):
             values: Sequence[ast.expr | None] = [None] * len(target.elts)
             if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
@@ -316,7 +322,40 @@ class _Body:
                     if isinstance(name, ast.Name):
                         self.bind(name.id, Value(given, "", line))
         elif isinstance(target, ast.Subscript) and ast.unparse(target.value) in _NAMESPACES:
-            self.scope.dynamic = True
+            if (
+                isinstance(target.slice, ast.Constant)
+                and isinstance(target.slice.value, str)
+                and target.slice.value.isidentifier()
+            ):
+                self.bind(target.slice.value, Value(value, "", line))
+            else:
+                self.scope.dynamic = True
+
+    def made_class(self, name: str, value: ast.expr, line: int) -> Class | None:
+        """A class that a call makes: of a named tuple, ``Enum("E", "A B")``, ``type("T", (B,), {})``."""
+        if not isinstance(value, ast.Call) or len(value.args) < 2 or not isinstance(value.args[0], ast.Constant):
+            return None
+        called = ast.unparse(value.func).rpartition(".")[2]
+        bases, members = [ast.unparse(value)], dict[str, Binding]()
+        if called in ("namedtuple", "NamedTuple"):
+            members["__slots__"] = Value(ast.Tuple([], ast.Load()), "", line)
+        elif called in ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"):
+            bases, given = [ast.unparse(value.func)], value.args[1]
+            names = (
+                given.value.replace(",", " ").split()
+                if isinstance(given, ast.Constant) and isinstance(given.value, str)
+                else []
+            )
+            if isinstance(given, (ast.List, ast.Tuple)):
+                names = [e.value for e in given.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
+            if not names:
+                return None
+            members |= {n: Value(ast.Constant(number), "", line) for number, n in enumerate(names, 1)}
+        elif called == "type" and len(value.args) == 3 and isinstance(value.args[1], ast.Tuple):
+            bases = [ast.unparse(b) for b in value.args[1].elts]
+        else:
+            return None
+        return Class(name, bases, {}, [], members, {}, {}, Scope(), line)
 
     def annotated(self, node: ast.AnnAssign) -> None:
         if not isinstance(node.target, ast.Name):
@@ -333,7 +372,15 @@ class _Body:
             return
         called = ast.unparse(node.func)
         if called in ("globals().update", "vars().update", "locals().update"):
-            self.scope.dynamic = True
+            given = node.args[0] if node.args else None
+            if not isinstance(given, ast.Dict):
+                self.scope.dynamic = True
+                return
+            for key, value in zip(given.keys, given.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    self.bind(key.value, Value(value, "", node.lineno))
+                else:
+                    self.scope.dynamic = True
         elif called in ("__all__.extend", "__all__ += ") and node.args:
             self.export(node.args[0], more=True)
         elif called in ("__all__.append", "__all__.remove") and node.args and isinstance(node.args[0], ast.Constant):

@@ -65,6 +65,7 @@ class World:
     here: Delivered
     problems: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _scopes: dict[str, Scope] = field(default_factory=dict)
+    _bound: dict[str, dict[str, Binding]] = field(default_factory=dict)
 
     def scope(self, module: str) -> Scope:
         """What a module binds; empty for an extension, and for what cannot be read."""
@@ -138,16 +139,14 @@ class World:
 
     def names(self, module: str) -> dict[str, Binding]:
         """All names that a module has when it was imported, with those of ``import *`` in their order."""
-        return self._names(module, 0)
-
-    def _names(self, module: str, depth: int) -> dict[str, Binding]:
-        found: dict[str, Binding] = {}
-        if depth > _DEPTH or module not in self.here.modules:
-            return found
+        if module in self._bound or module not in self.here.modules:
+            return self._bound.get(module, {})
+        # Modules that pass each other on with a star see what is bound so far, as when they run.
+        found = self._bound[module] = {}
         for name, binding in self.scope(module).names.items():
             if isinstance(binding, Imported) and binding.name == "*":
                 if binding.module in self.here.modules and binding.module != module:
-                    passed = self._names(binding.module, depth + 1)
+                    passed = self.names(binding.module)
                     listed = self.exports(binding.module)
                     for one in listed if listed is not None else [n for n in passed if not n.startswith("_")]:
                         found[one] = Imported(binding.module, one, explicit=True)
@@ -255,7 +254,13 @@ class World:
         scope = self.scope(module)
         if scope.getter is None:
             return set() if not scope.dynamic else None
-        return scope.strings
+        found = set(scope.strings)
+        for node in ast.walk(scope.getter):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr" and node.args:
+                target = self.look(module, ast.unparse(node.args[0]).split("."))
+                if isinstance(target, ModuleOf):
+                    found |= {name for name in self.names(target.name) if not name.startswith("_")}
+        return found
 
     def called(self, module: str, value: Value) -> Function | None:
         """The signature of a value that is a lambda, or a ``functools.partial`` of a function that is known."""

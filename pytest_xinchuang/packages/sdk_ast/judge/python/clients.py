@@ -20,10 +20,10 @@ _TRIED_SPECIALS = {
     for op in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift", "and", "xor", "or")
     for prefix in ("", "r")
 } | {
-    "__call__", "__iter__", "__next__", "__len__", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__enter__",
-    "__exit__", "__aenter__", "__aexit__", "__aiter__", "__anext__", "__await__", "__int__", "__float__", "__complex__", "__index__",
-    "__neg__", "__pos__", "__abs__", "__invert__", "__round__", "__fspath__", "__bytes__", "__reversed__", "__divmod__",
-    "__rdivmod__", "__class_getitem__", "__buffer__",
+    "__call__", "__iter__", "__next__", "__len__", "__getitem__", "__setitem__", "__delitem__", "__contains__",
+    "__enter__", "__exit__", "__aenter__", "__aexit__", "__aiter__", "__anext__", "__await__", "__int__", "__float__",
+    "__complex__", "__index__", "__neg__", "__pos__", "__abs__", "__invert__", "__round__", "__fspath__", "__bytes__",
+    "__reversed__", "__divmod__", "__rdivmod__", "__class_getitem__", "__buffer__",
 }  # fmt: skip
 """Special methods without which an expression or a statement fails (data model, sections 3.3 and 3.4)."""
 _OF_INSTANCES = {"static", "class"}

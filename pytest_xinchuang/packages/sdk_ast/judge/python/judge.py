@@ -55,7 +55,7 @@ class PythonJudge:
         if not probes:
             return ()
         with ExitStack() as held:
-            here = [delivered(held.enter_context(opened(_place(side)))) for side in (comparison.old, comparison.new)]
+            here = [delivered(held.enter_context(opened(_place(side), whole=True))) for side in (comparison.old, comparison.new)]
             scratch = Path(held.enter_context(tempfile.TemporaryDirectory())).resolve()
             modules = [name for name in here[0].modules if public(name.split("."))]
             tops = sorted({*here[0].tops, *here[1].tops})

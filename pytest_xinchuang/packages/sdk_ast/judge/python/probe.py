@@ -1,8 +1,9 @@
 """Imports one version of a distribution and tries clients on it, without running its functions.
 
-Started as ``python -I probe.py ORDERS RESULTS`` behind a wall. ORDERS is JSON: ``roots`` (directories to import from), ``tops`` (names
-that are the distribution's own), ``modules`` (in order) and ``probes``. RESULTS has a JSON record a line: ``module`` with what became
-of its import and the names it has, ``probe`` with an outcome. It uses the standard library alone.
+Started as ``python -I probe.py ORDERS`` behind a wall. ORDERS is JSON: ``roots`` (directories to import from), ``tops``
+(names that are the distribution's own), ``modules`` (in order), ``compiled`` (extension modules), ``probes`` and ``results``,
+a file that gets a JSON record a line: ``module`` with what became of its import and the names it has, ``probe`` with an
+outcome. It uses the standard library alone.
 """
 
 from __future__ import annotations
@@ -68,9 +69,7 @@ class Tried:
             missing = error.name or ""
             if missing.partition(".")[0] not in self.tops:
                 return False
-            if missing in self.orders["compiled"] or (error.path or "").endswith((".so", ".pyd")):
-                return False
-            return True
+            return missing not in self.orders["compiled"] and not (error.path or "").endswith((".so", ".pyd"))
         if isinstance(error, AttributeError):
             owner = getattr(error, "obj", None)
             return isinstance(owner, types.ModuleType) and owner.__name__.partition(".")[0] in self.tops
