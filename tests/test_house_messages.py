@@ -50,7 +50,7 @@ ALLOWED: dict[str, str] = {
     "toolchain/flags/words.py": "names of programs",
     "packages/mru/counterfactuals.py": "an os-release",
     "packages/sdk_ast/manifest.py": SCHEMA,
-    "packages/sdk_ast/python/comparer.py": "a kind of parameter, as inspect has it",
+    "packages/sdk_ast/python/syntax.py": "a kind of parameter, as inspect has it",
     "packages/sdk_ast/words.py": "a kind of parameter, as inspect has it",
     "packages/sdk_ast/rules.py": "Python's code",
     "packages/sm_crypto/commands.py": "names of packages",
