@@ -132,6 +132,9 @@ class Classes:
         name, call, _rest = text.partition("[")[0].partition("(")
         if call and name.rpartition(".")[2] in ("namedtuple", "NamedTuple"):
             return "builtins.tuple"
+        beside = own.what.outer.members.get(name) if own.what.outer is not None else None
+        if isinstance(beside, Class) and beside is not own.what:
+            return _Own(own.module, beside)
         target = self.world.look(own.module, name.split("."))
         if isinstance(target, Found) and isinstance(target.what, Class):
             return _Own(target.module, target.what)

@@ -10,7 +10,7 @@ from pytest_xinchuang.messages import NOTHING, Message, _
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.python.parameters import differences
 from pytest_xinchuang.packages.sdk_ast.python.reader import DISTRIBUTION, TOP
-from pytest_xinchuang.packages.sdk_ast.python.returned import return_rule
+from pytest_xinchuang.packages.sdk_ast.python.returned import PLAIN, return_rule
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol
 from pytest_xinchuang.packages.sdk_ast.words import KINDS, listed, word
 
@@ -122,6 +122,8 @@ class PythonComparer(Comparer):
         holder = self._old_symbols.get(owner)
         if holder is not None and holder["facts"].get("protocol") and facts.get("member") and holder["kind"] == "class":
             self.add("PY-PROTOCOL-MEMBER-ADDED", self.label(path, name), "", _text(symbol), at=place_of(symbol))
+        if name.endswith(".__init_subclass__"):
+            self._parameters(self.label(path, name), (), facts["params"] or (), place_of(symbol))
         self.add("PY-ADDED", self.label(path, name), "", _text(symbol), at=place_of(symbol))
 
     def _promise(self, name: str, old: str, new: str) -> None:
@@ -204,10 +206,14 @@ class PythonComparer(Comparer):
             return  # one of the standard library's own
         if before["async"] != after["async"]:
             self.add("PY-ASYNC-CHANGED", label, *texts, at=at)
-        if before["generates"] != after["generates"] and _really(before, after):
+        if before.get("manages") and after["generates"]:
+            self.add("PY-GENERATOR-CHANGED", label, _("a context manager"), _yields(after), at=at)
+        elif before["generates"] != after["generates"] and _really(before, after):
             self.add("PY-GENERATOR-CHANGED", label, *(_yields(f) for f in (before, after)), at=at)
         elif (rule := return_rule(before["returns"], after["returns"])) and before["async"] == after["async"]:
             self.add(rule, label, before["returns"], after["returns"], at=at)
+        if before.get("manages") and not after.get("manages") and after["returns"] in PLAIN | {"Generator"}:
+            self.add("PY-GENERATOR-CHANGED", label, _("a context manager"), after["returns"], at=at)
         bound = before["binding"], after["binding"]
         if bound[0] != bound[1] and bound != ("static", "class") and bound != ("class", "static"):
             rule = "PY-METHOD-BINDING-CHANGED" if bound[1] == "instance" else "PY-METHOD-UNBOUND"

@@ -330,7 +330,7 @@ def _of_setup_py(path: Path, found: Distribution) -> None:
                 found.extras |= {_normal(str(e)) for e in value}
             elif keyword.arg == "entry_points" and isinstance(value, dict):
                 for group, lines in value.items():
-                    listed = lines.splitlines() if isinstance(lines, str) else lines
+                    listed = lines.splitlines() if isinstance(lines, str) else _list(lines)
                     _entry_points(f"[{group}]\n" + "\n".join(str(line).strip() for line in listed), found)
             elif keyword.arg == "entry_points" and isinstance(value, str):
                 _entry_points(value, found)

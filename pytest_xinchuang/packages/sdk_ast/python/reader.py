@@ -195,9 +195,9 @@ class Reader:
             elif isinstance(member, Function):
                 symbols[f".{name}"] = self._function(owner.rpartition(".")[0], member, inner)
             elif isinstance(member, Class):
-                symbols[f".{name}"] = self._at(
-                    module, member.line, {"kind": "class", "facts": {**inner, "bases": member.bases}}
-                )
+                if member is not what:
+                    nested = self._class(Found(module, member), member)
+                    symbols |= {f".{name}{key}": symbol for key, symbol in nested.items()}
             else:
                 enum = bool(facts["enum"]) and member.node is not None and not name.startswith("__")
                 symbols[f".{name}"] = self._value(module, member, {**inner, "enum": enum})
@@ -214,7 +214,7 @@ class Reader:
                 params = params[1:]
         described = {**facts, "params": [p.data() for p in params], "async": made.awaits, "generates": made.generates}
         if made.generates and made.decorated("contextmanager", "asynccontextmanager"):
-            described["generates"] = False
+            described["generates"], described["manages"] = False, True
         described |= {"binding": binding, "returns": made.returns, "overloads": made.overloads}
         if made.decorated("property", "cached_property", "abstractproperty"):
             cached = made.decorated("cached_property")
@@ -230,6 +230,8 @@ class Reader:
         described: dict[str, Any] = {**facts, "property": False}
         if value.node is not None:
             described["literal"] = _is_literal(value)
+        if facts.get("member") and (written := _written(value)) is not None:
+            return self._at(module, value.line, {"kind": "var", "facts": {**facts, "property": True, **written}})
         made = self._instance_call(module, value)
         if made is not None:
             described["call"] = made
@@ -260,6 +262,14 @@ class Reader:
         if any("deprecated" in d.lower() for d in decorators):
             symbol["deprecated"] = True
         return symbol
+
+
+def _written(value: Value) -> dict[str, bool] | None:
+    """What a call of ``property`` allows: its second argument sets, its third deletes; None: it is another value."""
+    if not isinstance(value.node, ast.Call) or ast.unparse(value.node.func) != "property":
+        return None
+    given = {k.arg for k in value.node.keywords} | set(("fget", "fset", "fdel")[: len(value.node.args)])
+    return {"writable": "fset" in given, "deletable": "fdel" in given}
 
 
 def _is_literal(value: Value) -> bool:

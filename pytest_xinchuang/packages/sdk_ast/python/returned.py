@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-_PLAIN = {"int", "str", "bytes", "float", "bool", "list", "tuple", "dict", "set", "frozenset", "None", "complex"}
+PLAIN = {"int", "str", "bytes", "float", "bool", "list", "tuple", "dict", "set", "frozenset", "None", "complex"}
 _WITHIN = {"bool": {"int", "float", "complex"}, "int": {"float", "complex"}, "float": {"complex"}}
 """A type -> those that it may stand for (PEP 484, "The numeric tower"; bool is an int)."""
 _NAMES = {
@@ -67,4 +67,4 @@ def return_rule(before: str, after: str) -> str:
     fresh = {t for t in new - old if not _WITHIN.get(t, set()) & old}
     if not fresh:
         return ""
-    return "PY-RETURN-CHANGED" if old | new <= _PLAIN and not old & new else "PY-RETURN-WIDENED"
+    return "PY-RETURN-CHANGED" if old | new <= PLAIN and not old & new else "PY-RETURN-WIDENED"

@@ -56,7 +56,12 @@ class Function:
 
 @dataclass
 class Class:
-    """A class as it is written; ``members`` in order."""
+    """A class as it is written.
+
+    Attributes:
+        members: in order.
+        outer: the class whose body it stands in.
+    """
 
     name: str
     bases: list[str]
@@ -67,6 +72,7 @@ class Class:
     attributes: dict[str, int]
     scope: Scope
     line: int = 0
+    outer: Class | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -279,7 +285,7 @@ class _Body:
     def class_(self, node: ast.ClassDef) -> Class:
         body = _Body(self.module, self.package, in_class=True)
         body.run(node.body)
-        return Class(
+        made = Class(
             node.name,
             [ast.unparse(b) for b in node.bases],
             {k.arg: ast.unparse(k.value) for k in node.keywords if k.arg},
@@ -290,6 +296,10 @@ class _Body:
             body.scope,
             node.lineno,
         )
+        for inner in made.members.values():
+            if isinstance(inner, Class):
+                inner.outer = made
+        return made
 
     def import_from(self, node: ast.ImportFrom) -> None:
         module = node.module or ""

@@ -9,7 +9,7 @@ import sysconfig
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,10 @@ class PythonJudge:
         if not probes:
             return ()
         with ExitStack() as held:
-            here = [delivered(held.enter_context(opened(_place(side), whole=True))) for side in (comparison.old, comparison.new)]
+            here = [
+                delivered(held.enter_context(opened(_place(side), whole=True)))
+                for side in (comparison.old, comparison.new)
+            ]
             scratch = Path(held.enter_context(tempfile.TemporaryDirectory())).resolve()
             modules = [name for name in here[0].modules if public(name.split("."))]
             tops = sorted({*here[0].tops, *here[1].tops})
@@ -152,6 +155,7 @@ def _weighed(probes: Sequence[Probe], old: Said, new: Said, before: Snapshot) ->
         if trial.breaks and probe.client.relation == "name":
             broken.add(label)
         trials.append(trial)
+    trials = _whole(trials)
     known = {probe.client.symbol for probe in probes}
     for module, (outcome, _said, names) in old.modules.items():
         now_there, _why, offered = new.modules.get(module, (Outcome.UNTRIED, "", []))
@@ -166,6 +170,17 @@ def _weighed(probes: Sequence[Probe], old: Said, new: Said, before: Snapshot) ->
             said = f"ImportError: cannot import name {name!r}"
             trials.append(Trial(client, Outcome.HOLDS, Outcome.FAILS, said=said, tool=tool))
     return trials
+
+
+def _whole(trials: list[Trial]) -> list[Trial]:
+    """Calls that fit say nothing where another call of the same function could not be tried: it may be the one that fails."""
+    open_ = {t.client.symbol for t in trials if t.client.relation == "call" and not t.counts}
+    return [
+        replace(t, source=Outcome.UNTRIED)
+        if t.client.relation == "call" and t.client.symbol in open_ and not t.breaks
+        else t
+        for t in trials
+    ]
 
 
 def _is_known(before: Snapshot, label: str) -> bool:
