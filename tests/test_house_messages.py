@@ -79,7 +79,10 @@ ALLOWED: dict[str, str] = {
 BEHIND = "a library's own words, behind a sentence of ours"
 THEIRS = "an error of somebody else's package, with its type"
 UNTOLD: dict[str, str] = {
-    **{f"packages/sdk_ast/judge/python/probe.py:{name}": OF_PYTHON for name in ("Tried.load", "Tried.find", "call", "tried")},
+    **{
+        f"packages/sdk_ast/judge/python/probe.py:{name}": OF_PYTHON
+        for name in ("Tried.load", "Tried.find", "call", "tried")
+    },
     "cli/entry.py:commands_of": THEIRS,
     "core/installing.py:install": "a command",
     "core/optional.py:optional": "the name of a module",
