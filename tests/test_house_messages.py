@@ -25,6 +25,8 @@ LOG = "a line of a log"
 
 AS_A_TOOL = "the words of a build tool, in whose place it stands"
 
+OF_PYTHON = "the words of Python, in whose place a probe stands"
+
 ALLOWED: dict[str, str] = {
     "advise/builds/stand_in.py:copier": AS_A_TOOL,
     "advise/builds/stand_in_foreign.py:foreign": AS_A_TOOL,
@@ -49,8 +51,10 @@ ALLOWED: dict[str, str] = {
     "toolchain/flags/sources.py": "names of programs",
     "toolchain/flags/words.py": "names of programs",
     "packages/mru/counterfactuals.py": "an os-release",
+    "packages/sdk_ast/judge/python/judge.py": OF_PYTHON,
+    "packages/sdk_ast/judge/python/probe.py": OF_PYTHON,
     "packages/sdk_ast/manifest.py": SCHEMA,
-    "packages/sdk_ast/python.py": "a kind of parameter, as inspect has it",
+    "packages/sdk_ast/python/syntax.py": "a kind of parameter, as inspect has it",
     "packages/sdk_ast/words.py": "a kind of parameter, as inspect has it",
     "packages/sdk_ast/rules.py": "Python's code",
     "packages/sm_crypto/commands.py": "names of packages",
@@ -75,6 +79,10 @@ ALLOWED: dict[str, str] = {
 BEHIND = "a library's own words, behind a sentence of ours"
 THEIRS = "an error of somebody else's package, with its type"
 UNTOLD: dict[str, str] = {
+    **{
+        f"packages/sdk_ast/judge/python/probe.py:{name}": OF_PYTHON
+        for name in ("Tried.load", "Tried.find", "call", "tried")
+    },
     "cli/entry.py:commands_of": THEIRS,
     "core/installing.py:install": "a command",
     "core/optional.py:optional": "the name of a module",

@@ -25,7 +25,6 @@ DISTRIBUTIONS = (
     "PyYAML",
     "libclang",
     "ziglang",
-    "griffe",
     "docker",
 )
 LONGEST = 300

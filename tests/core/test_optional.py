@@ -84,7 +84,6 @@ CASES = {
     "tree_sitter": ("sdk_ast", {2}, ["api", "snapshot", "go", "--kind", "go", "--offline"]),
     "tree_sitter_go": ("sdk_ast", {2}, ["api", "snapshot", "go", "--kind", "go", "--offline"]),
     "cyclonedx": ("supply_chain", {2}, ["supply-chain", "check", "go", "--offline", "--sbom", "bom.json"]),
-    "griffe": ("sdk_ast", {2}, ["api", "snapshot", "python", "--kind", "python"]),
     "asn1crypto": ("sm_crypto", {2}, ["sm", "tls", "127.0.0.1:1", "--ca", "root.pem"]),
     "clang,": ("syscall_bridge", {2}, ["syscalls", "table", "amd64", "--headers", "/usr/include"]),
     "docker": ("docker", {2}, ["shell", "kunpeng", "--backend", "docker", "--", "true"]),
@@ -106,8 +105,6 @@ def test_a_command_without_it_names_the_mend(module: str, tmp_path: Path, platfo
     (tmp_path / "dir.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(64))
     (tmp_path / "headers").mkdir()
     (tmp_path / "headers/a.h").write_text("int f(void);\n")
-    (tmp_path / "python/p").mkdir(parents=True)
-    (tmp_path / "python/p/__init__.py").write_text("def f(): ...\n")
     (tmp_path / "go").mkdir()
     (tmp_path / "go/go.mod").write_text("module example.com/m\n\ngo 1.22\n")
     (tmp_path / "go/m.go").write_text("package m\n\nfunc F() {}\n")
@@ -122,7 +119,6 @@ def test_a_command_without_it_names_the_mend(module: str, tmp_path: Path, platfo
 
 
 SDKS = {
-    "griffe": ("python", "p/__init__.py", "def f(): ...\n"),
     "clang": ("c", "x.h", "int f(void);\n"),
     "tree_sitter": ("go", "go.mod", "module example.com/m\n\ngo 1.22\n"),
 }
@@ -182,10 +178,10 @@ def test_engines_and_documents_without_it_are_a_fault_of_the_host(monkeypatch: p
 def test_doctor_has_a_line_for_each_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from pytest_xinchuang.cli.doctor import _extras
 
-    monkeypatch.setitem(sys.modules, "griffe", None)
+    monkeypatch.setitem(sys.modules, "clang", None)
     lines = {str(line.feature): line for line in _extras()}
     assert lines["extra sdk_ast"].state == "missing"
-    assert lines["extra sdk_ast"].mend == install_extra("sdk_ast") and "griffe" in lines["extra sdk_ast"].mend
+    assert lines["extra sdk_ast"].mend == install_extra("sdk_ast") and "libclang" in lines["extra sdk_ast"].mend
     assert lines["extra inspect"].state == "ok"
     assert all(line.matters.render("zh") != str(line.matters) for line in lines.values())
 
@@ -261,7 +257,7 @@ def test_an_extra_that_has_no_wheels_here_names_the_systems_packages(monkeypatch
         "numpy>=1; extra == 'inspect' and python_version < '3'",
         "iced-x86>=1; extra == 'inspect' and python_version < '3'",
         "odd>=1; extra == 'x' and python_version < '3'",
-        "griffe>=2; extra == 'sdk-ast'",
+        "tree-sitter>=0.23; extra == 'sdk-ast'",
         "libclang>=18; extra == 'sdk-ast' and python_version < '3'",
     ]
     monkeypatch.setattr(installing.metadata, "requires", lambda _: lines)
@@ -271,7 +267,7 @@ def test_an_extra_that_has_no_wheels_here_names_the_systems_packages(monkeypatch
         assert "another host has to do this" in installing.install_extra("x")
         assert "another host has to do this" in installing.install_extra("inspect", ["iced_x86"])
         assert "python3-clang" in installing.install_extra("sdk_ast", ["clang"])
-        assert "griffe>=2" in installing.install_extra("sdk_ast", ["clang", "griffe"])
+        assert "tree-sitter>=0.23" in installing.install_extra("sdk_ast", ["clang", "tree_sitter"])
         assert installing.install_extra("nothing").endswith("'pytest-xinchuang[nothing]'")
     finally:
         installing._wanted.cache_clear()

@@ -42,7 +42,7 @@ xml.etree.ElementTree xml.sax xmlrpc.client zipfile zipimport zoneinfo
 """.split()  # noqa: SIM905
 OF_OTHERS = """
 argcomplete asn1crypto.x509 asn1crypto.keys capstone clang.cindex cryptography.x509 cyclonedx docker execnet gmssl
-griffe hypothesis iced_x86 junit_xml numpy packaging pluggy pydantic pytest tree_sitter tree_sitter_go xdist.plugin
+hypothesis iced_x86 junit_xml numpy packaging pluggy pydantic pytest tree_sitter tree_sitter_go xdist.plugin
 yaml zstandard
 """.split()  # noqa: SIM905
 

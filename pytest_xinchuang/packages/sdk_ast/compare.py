@@ -262,7 +262,7 @@ def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names:
     from pytest_xinchuang.packages.sdk_ast.java.comparer import JavaComparer
     from pytest_xinchuang.packages.sdk_ast.openapi.comparer import OpenApiComparer
     from pytest_xinchuang.packages.sdk_ast.protobuf.comparer import ProtobufComparer
-    from pytest_xinchuang.packages.sdk_ast.python import PythonComparer
+    from pytest_xinchuang.packages.sdk_ast.python.comparer import PythonComparer
     from pytest_xinchuang.packages.sdk_ast.typescript.comparer import TypeScriptComparer
 
     comparers: dict[str, type[Comparer]] = {

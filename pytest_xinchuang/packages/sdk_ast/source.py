@@ -259,7 +259,7 @@ class Sources:
 
             extract_java(place, output, version=version)
         elif language == "python":
-            from pytest_xinchuang.packages.sdk_ast.python import extract_python
+            from pytest_xinchuang.packages.sdk_ast.python.reader import extract_python
 
             extract_python(place, output, version=version)
         elif language == "typescript":

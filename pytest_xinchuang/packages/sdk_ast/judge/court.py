@@ -46,6 +46,12 @@ def _java(sources: Sources) -> Judge:
     return JavaJudge(sources)
 
 
+def _python(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.judge.python.judge import PythonJudge
+
+    return PythonJudge(sources)
+
+
 def _typescript(sources: Sources) -> Judge:
     from pytest_xinchuang.packages.sdk_ast.typescript.judge import TypeScriptJudge
 
@@ -68,6 +74,7 @@ JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "go": _go,
     "c": _c,
     "java": _java,
+    "python": _python,
     "typescript": _typescript,
     "protobuf": _protobuf,
     "openapi": _openapi,

@@ -1,0 +1,6 @@
+from old import lib
+class Mine(lib.A):
+    pass
+
+
+Mine()

@@ -1,0 +1,6 @@
+import abc
+
+
+class A(abc.ABC):
+    def g(self):
+        pass

@@ -1,0 +1,3 @@
+from old import lib
+class Mine(lib.A):
+    pass

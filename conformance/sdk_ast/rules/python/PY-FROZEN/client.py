@@ -1,0 +1,3 @@
+from old import lib
+
+lib.A().x = 2

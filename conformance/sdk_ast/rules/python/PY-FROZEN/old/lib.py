@@ -1,0 +1,6 @@
+import dataclasses
+
+
+@dataclasses.dataclass
+class A:
+    x: int = 1

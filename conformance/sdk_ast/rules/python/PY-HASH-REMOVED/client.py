@@ -1,0 +1,3 @@
+from old import lib
+
+print({lib.A()})

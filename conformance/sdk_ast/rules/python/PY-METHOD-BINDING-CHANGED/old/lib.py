@@ -1,0 +1,4 @@
+class A:
+    @staticmethod
+    def m(x):
+        return x

@@ -1,0 +1,2 @@
+def f(first=None, *args):
+    return args

@@ -1,0 +1,2 @@
+def f(*, a=1, **options):
+    return len(options) + 1

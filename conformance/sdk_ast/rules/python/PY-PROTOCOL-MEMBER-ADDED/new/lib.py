@@ -1,0 +1,7 @@
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class P(Protocol):
+    def a(self): ...
+    def b(self): ...

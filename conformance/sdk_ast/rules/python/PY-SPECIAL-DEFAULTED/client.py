@@ -1,0 +1,3 @@
+from old import lib
+
+bool(lib.A())

@@ -1,0 +1,3 @@
+class A:
+    def __add__(self, other):
+        return 1

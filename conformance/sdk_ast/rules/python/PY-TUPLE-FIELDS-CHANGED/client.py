@@ -1,0 +1,3 @@
+from old import lib
+
+x, y = lib.P()

@@ -1,0 +1,6 @@
+from typing import NamedTuple
+
+
+class P(NamedTuple):
+    x: int = 1
+    y: int = 2

@@ -1,0 +1,1 @@
+"""Clients in Python: what an import and the inspection of what it gave say."""

@@ -1,0 +1,1 @@
+"""Python: APIs of packages, read without importing them, and compared as callers see them."""
