@@ -21,6 +21,7 @@ from pytest_xinchuang.packages.sdk_ast.typescript.positions import IN, OUT, Posi
 from pytest_xinchuang.packages.sdk_ast.typescript.reader import GLOBAL, MANIFEST, REQUIRE, TARGET
 from pytest_xinchuang.packages.sdk_ast.typescript.tool import PROGRAMS, Compiler, find_compiler, installed
 from pytest_xinchuang.packages.sdk_ast.typescript.trees import nodes
+from pytest_xinchuang.tools.process import last_line
 
 MOST_CLIENTS = 6000
 """One program with so many modules is checked in less than a minute."""
@@ -196,9 +197,12 @@ def _load(compiler: Compiler, home: Path, mode: str, specifier: str) -> list[str
     guard = ["--permission" if stable else "--experimental-permission", "--allow-fs-read=*"]
     words = [compiler.node, *(guard if compiler.node_version >= (20,) else []), str(program), mode, specifier]
     done = compiler.runner.run(words, timeout_s=LOAD_S, cwd=home)
-    lines = [line for line in done.text.split("\n") if line.startswith('{"names":')]
-    if done.ok and lines:
-        names: list[str] = json.loads(lines[-1])["names"]
+    try:
+        said = json.loads(last_line(done.text))
+    except ValueError:
+        said = {}
+    if done.ok and isinstance(said, dict) and "names" in said:
+        names: list[str] = said["names"]
         return names
-    told = [line for line in done.errors.splitlines() if "Error" in line]
-    return (told[0] if told else str(done.told())).replace(str(home), "")
+    why = said.get("why", "") if isinstance(said, dict) else ""
+    return (str(why) or str(done.told())).replace(str(home), "")

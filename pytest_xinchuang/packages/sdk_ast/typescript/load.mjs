@@ -2,6 +2,12 @@
 import { createRequire } from "node:module";
 
 const [mode, specifier] = process.argv.slice(2);
-const found = mode === "import" ? await import(specifier) : createRequire(import.meta.url)(specifier);
-const whole = found !== null && (typeof found === "object" || typeof found === "function");
-process.stdout.write("\n" + JSON.stringify({ names: whole ? Object.keys(found) : [] }) + "\n", () => process.exit(0));
+let said;
+try {
+  const found = mode === "import" ? await import(specifier) : createRequire(import.meta.url)(specifier);
+  const whole = found !== null && (typeof found === "object" || typeof found === "function");
+  said = { names: whole ? Object.keys(found) : [] };
+} catch (error) {
+  said = { why: String(error).split("\n")[0] };
+}
+process.stdout.write("\n" + JSON.stringify(said) + "\n", () => process.exit(0));
