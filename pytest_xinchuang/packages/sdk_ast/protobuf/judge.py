@@ -256,7 +256,7 @@ def _differs(message: Proto, field: FieldDescriptor, read: Proto, *, by_name: bo
     if now is None:
         return ""
     if not by_name and now.name != field.name and now.number != field.number:
-        return f"{field.name} is not there"
+        return _("{field} is not there", field=field.name)
     was, is_now = _plain(value_at(message, field), field), _plain(value_at(read, now), now)
     if _same_message(field, now) and not field.is_repeated and not now.is_repeated:
         was = is_now = None
