@@ -45,7 +45,7 @@ from pytest_xinchuang.packages.sdk_ast.java.signature import (
 from pytest_xinchuang.packages.sdk_ast.problems import MALFORMED_CLASS, problem_record
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
-TOOLCHAIN = "class files with generics"
+TOOLCHAIN = "class-files/2"
 """What snapshots with all facts that are compared are made by."""
 
 MODULE = "module-info"
