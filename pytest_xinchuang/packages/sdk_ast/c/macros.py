@@ -11,7 +11,8 @@ from pytest_xinchuang.packages.sdk_ast.c.types import tree
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 _GUARD = re.compile(
-    r"\s*#\s*(?:ifndef\s+(\w+)|if\s+!\s*defined\s*\(?\s*(\w+)\s*\)?)[^\n]*\n(?:\s*#\s*(?!define)\w+[^\n]*\n)*\s*#\s*define\s+(\w+)"
+    r"\s*#\s*(?:ifndef\s+(\w+)|if\s+!\s*defined\s*\(?\s*(\w+)\s*\)?)[^\n]*\n"
+    r"(?:\s*#\s*(?!define)\w+[^\n]*\n)*\s*#\s*define\s+(\w+)"
 )
 _PROBE = "xc_probe_"
 

@@ -1,3 +1,3 @@
 #include "old/lib.h"
 
-int use(void) { return f(1); }
+int (*use)(int) = f;
