@@ -17,6 +17,7 @@ from pytest_xinchuang.packages.sdk_ast.rules import Rule, Rules
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
 from tests.packages.sdk_ast.trees import rules_of
+from tests.packages.sdk_ast.witness import SECTION
 
 WITNESSED = [r for r in Rules().by_id.values() if r.id.startswith("JAVA-") and r.witness]
 JAVAC = shutil.which("javac")
@@ -50,7 +51,13 @@ def job(directory: Path, name: str, text: str, classpath: Path | None = None) ->
 
 
 def library_job(directory: Path, text: str) -> list[str]:
-    return job(directory, "lib/L.java", f"package lib;\n{text}\n")
+    """Of a text whose further files follow in sections ``-- path --``."""
+    first, *more = SECTION.split(text)
+    words = job(directory, "lib/L.java", f"package lib;\n{first}\n")
+    for name, content in zip(more[::2], more[1::2], strict=True):
+        (directory / "src" / name).write_text(content)
+        words.append(str(directory / "src" / name))
+    return words
 
 
 def library(directory: Path, text: str) -> Path:

@@ -130,7 +130,7 @@ def promises(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_what_a_manifest_promises(old: dict[str, Any], new: dict[str, Any], expected: list[str]) -> None:
-    assert [rule for rule, *_ in compare_promises(promises(**old), promises(**new))] == expected
+    assert [rule for rule, *_ in compare_promises(promises(**old), promises(**new), ())] == expected
 
 
 @pytest.mark.parametrize("name", ['"lib"', '"@me/lib"', '"lib.js"'])

@@ -16,8 +16,18 @@ from tests.packages.sdk_ast.ts_batch import Library, Seen, compiler_or_skip, dif
 
 pytestmark = [pytest.mark.tools, pytest.mark.slow]
 
+
+def _of_case(case: Case) -> Library:
+    def below(side: str) -> dict[str, str]:
+        return {name.removeprefix(side): text for name, text in case.files.items() if name.startswith(side)}
+
+    return Library(case.name, below("old/"), below("new/"), below("client/"))
+
+
 WITNESSED = [r for r in Rules().by_id.values() if r.id.startswith("TS-") and r.witness]
 CASES = cases("typescript")
+APART = [case for case in CASES if _of_case(case).alone]
+TOGETHER = [case for case in CASES if case not in APART]
 
 
 def _of_rule(rule: Rule) -> Library:
@@ -27,17 +37,10 @@ def _of_rule(rule: Rule) -> Library:
     return Library(rule.id, {"index.d.ts": witness.old}, {"index.d.ts": witness.new}, {"client.ts": client})
 
 
-def _of_case(case: Case) -> Library:
-    def below(side: str) -> dict[str, str]:
-        return {name.removeprefix(side): text for name, text in case.files.items() if name.startswith(side)}
-
-    return Library(case.name, below("old/"), below("new/"), below("client/"))
-
-
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     compiler = compiler_or_skip()
-    libraries = [*map(_of_rule, WITNESSED), *map(_of_case, CASES)]
+    libraries = [*map(_of_rule, WITNESSED), *map(_of_case, TOGETHER)]
     return see(libraries, tmp_path_factory.mktemp("typescript"), compiler)
 
 
@@ -52,8 +55,17 @@ def test_a_rules_witness(seen: Seen, rule: Rule) -> None:
     assert ("breaking" in found.values()) is witness.breaks, found
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+@pytest.mark.parametrize("case", TOGETHER, ids=lambda c: c.name)
 def test_a_case(seen: Seen, case: Case) -> None:
+    _is_right(seen, case)
+
+
+@pytest.mark.parametrize("case", APART, ids=lambda c: c.name)
+def test_a_case_that_is_a_package(tmp_path: Path, case: Case) -> None:
+    _is_right(see([_of_case(case)], tmp_path, compiler_or_skip()), case)
+
+
+def _is_right(seen: Seen, case: Case) -> None:
     """Truth is tsc's; what it says breaks is called breaking, and nothing else is."""
     assert case.name not in seen.old, seen.old[case.name]
     assert (case.name in seen.new) is case.breaks, seen.new.get(case.name, "the client builds with the new version")

@@ -118,7 +118,8 @@ class TypeScriptComparer(Comparer):
     def compare_symbol(self, path: str, new_path: str, name: str, old: Symbol, new: Symbol) -> None:
         before, after, label, at = old["facts"], new["facts"], self.label(path, name), place_of(new)
         if path.endswith("/" + MANIFEST):
-            for rule, symbol, was, now in compare_promises(before, after):
+            entries = {name.partition("/")[2].removesuffix(REQUIRE) for name in self.new.snapshot.packages}
+            for rule, symbol, was, now in compare_promises(before, after, entries):
                 self.add(rule, symbol, was, now)
             return
         first = len(self.changes)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 
-def compare_promises(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Rule, symbol, old and new text."""
+def compare_promises(
+    old: Mapping[str, Any], new: Mapping[str, Any], entries: Container[str]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Rule, symbol, old and new text.
+
+    Args:
+        entries: what can be imported of the new package below its name, such as ``lib/deep``.
+    """
     for name, wanted in new["engines"].items():
         was = old["engines"].get(name, "")
         if wanted != was and least(wanted) > least(was):
@@ -27,7 +33,7 @@ def compare_promises(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
     for name in new["bin"]:
         if name not in old["bin"]:
             yield "TS-BIN-ADDED", f"bin.{name}", "", name
-    if new["closed"] and not old["closed"] and len(old["files"]) > 2:
+    if new["closed"] and not old["closed"] and len(old["files"]) > 2 and _hidden(old["files"], entries):
         yield "TS-EXPORTS-CLOSED", "exports", "-", "exports"
     if not new["closed"] and not old["closed"]:
         for name in sorted(set(old["files"]) - set(new["files"])):
@@ -36,6 +42,11 @@ def compare_promises(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
         yield "TS-MODULE-TYPE-CHANGED", "type", old["type"], new["type"]
     if _number(new.get("language", "")) > _number(old.get("language", "")):
         yield "TS-LANGUAGE-RAISED", "typescript", old.get("language") or "-", new["language"]
+
+
+def _hidden(files: Iterable[str], entries: Container[str]) -> bool:
+    """Whether a file that could be imported is no entry any more."""
+    return any(re.sub(r"(\.d)?\.[cm]?[jt]s$", "", name) not in entries for name in files)
 
 
 def least(wanted: str) -> tuple[int, ...]:

@@ -117,7 +117,9 @@ def _literal(text: str) -> str:
 
 def _of_class(label: str, facts: Data, other: Symbol | None, place: Data) -> Iterator[Probe]:
     yield _probe(label, "use", place, "class Mine({object}): ...", kind="class")
-    bases = [a.rpartition(".")[2] for a in facts["ancestors"][1:] if not a.startswith("typing.") and "._" not in a]
+    # Nobody asks for an instance of what only gives a metaclass or describes types.
+    given = [a for a in facts["ancestors"][1:] if not a.startswith("typing.") and a != "abc.ABC" and "._" not in a]
+    bases = [a.rpartition(".")[2] for a in given]
     yield _probe(label, "base", place, f"isinstance(x, ({', '.join(bases)}))", names=[b for b in bases if b[:1] != "_"])
     yield _probe(label, "implement", place, "class Mine({object}): ...\n\nMine()", names=list(facts["abstract"]))
     if facts["hashable"]:

@@ -129,7 +129,9 @@ def call(probe: dict[str, Any], found: Any, holder: Any) -> tuple[str, str]:
 def special(probe: dict[str, Any], found: Any) -> tuple[str, str]:
     if not isinstance(found, type):
         return UNTRIED, ""
-    if any(getattr(found, name, None) is not None for name in probe["names"]):
+    # By the classes alone: what a metaclass has is no method of instances (language reference, 3.3.12).
+    own = [vars(one) for one in found.__mro__]
+    if any(next((names[name] for names in own if name in names), None) is not None for name in probe["names"]):
         return HOLDS, ""
     return FAILS, f"TypeError: {found.__name__!r} has no {probe['names'][0]}"
 
@@ -227,7 +229,11 @@ def tried(modules: Tried, probe: dict[str, Any], loaded: dict[str, list[str]]) -
         if probe["module"] not in loaded:
             return UNTRIED, ""
         child = probe["path"][0]
-        return (HOLDS, "") if child in loaded[probe["module"]] else (FAILS, f"AttributeError: no attribute {child!r}")
+        if child in loaded[probe["module"]]:
+            return HOLDS, ""
+        if hasattr(modules.modules[probe["module"]], "__getattr__"):
+            return UNTRIED, "the module answers by __getattr__"  # PEP 562: it may load it when it is asked
+        return FAILS, f"AttributeError: no attribute {child!r}"
     outcome, said, found, holder = modules.find(probe)
     if outcome != HOLDS or relation == "name":
         return outcome, said
