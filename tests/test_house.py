@@ -360,6 +360,10 @@ LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
     ("advise/rust/cargo.py", "_why"): _SHOWN,
     ("gotest/engine.py", "_reason"): _SHOWN,
     ("loading/nodejs.py", "_load"): "only the loader's words, which Node.js hands on, tell that a name is missing",
+    (
+        "packages/sdk_ast/protobuf/compiler.py",
+        "_Compiler._run",
+    ): "only Python's words tell that protoc is missing",
     ("provision/archive.py", "_why"): "words what is wrong with an archive that has been refused before",
     (
         "packages/mru/diagnosis.py",

@@ -19,12 +19,13 @@ PACKAGE = Path(pytest_xinchuang.__file__).parent
 FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 SCHEMA = "a JSON Schema describes itself in English"
-GENERATED = "generated C or Go, whose language is English"
+GENERATED = "generated C, Go or TypeScript, whose language is English"
 ID = "an id, written into JSON or a journal"
 LOG = "a line of a log"
 
 AS_A_TOOL = "the words of a build tool, in whose place it stands"
 
+OF_CLANG = "the words of clang, to be recognised"
 OF_PYTHON = "the words of Python, in whose place a probe stands"
 
 ALLOWED: dict[str, str] = {
@@ -51,6 +52,10 @@ ALLOWED: dict[str, str] = {
     "toolchain/flags/sources.py": "names of programs",
     "toolchain/flags/words.py": "names of programs",
     "packages/mru/counterfactuals.py": "an os-release",
+    "packages/sdk_ast/c/clients.py": GENERATED,
+    "packages/sdk_ast/c/judge.py": OF_CLANG,
+    "packages/sdk_ast/c/reader.py": OF_CLANG,
+    "packages/sdk_ast/typescript/clients.py": GENERATED,
     "packages/sdk_ast/judge/python/judge.py": OF_PYTHON,
     "packages/sdk_ast/judge/python/probe.py": OF_PYTHON,
     "packages/sdk_ast/manifest.py": SCHEMA,

@@ -12,6 +12,7 @@ from pytest_xinchuang.inspect.elf_reader import ElfReader
 from pytest_xinchuang.inspect.elf_strings import string_at
 from pytest_xinchuang.inspect.elf_tags import DT_VERDEF, DT_VERDEFNUM, DT_VERSYM
 from pytest_xinchuang.messages import told
+from pytest_xinchuang.packages.sdk_ast.problems import UNREADABLE, problem_record
 
 LIBRARIES = "lib"
 """The package of a library's shared objects."""
@@ -60,7 +61,7 @@ def read_libraries(
                 own = {"name": export, "version": version, "library": soname}
                 symbols.setdefault(key, {"kind": "export", "at": name, "facts": {**own, **facts}})
         except (NotElf, struct.error, IndexError, OverflowError) as error:
-            problems.append({"file": name, "line": None, "message": str(told(error))})
+            problems.append(problem_record(name, None, UNREADABLE, why=told(error)))
     return found, problems
 
 

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pytest_xinchuang.messages import NOTHING, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.java.generics import loosened
+from pytest_xinchuang.packages.sdk_ast.java.hierarchy import Hierarchy
 from pytest_xinchuang.packages.sdk_ast.java.jdk import OBJECT_METHODS
 from pytest_xinchuang.packages.sdk_ast.java.signature import read_type, shown
 from pytest_xinchuang.packages.sdk_ast.java.text import JavaText
+from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol
 
-if TYPE_CHECKING:
-    from pytest_xinchuang.packages.sdk_ast.java.comparer import JavaComparer
+
+class Compared(Protocol):
+    """What the comparer of Java has for the comparison of two classes."""
+
+    before: Hierarchy
+    after: Hierarchy
+    generics: bool
+
+    def members(self, owner: str, *, new: bool) -> dict[str, Symbol]: ...
+
+    def label(self, path: str, name: str = "") -> str: ...
+
+    def add(self, rule: str, symbol: str, old: str = "", new: str = "", *, undecided: str = "") -> None: ...
+
 
 Facts = Mapping[str, Any]
 
@@ -25,7 +39,7 @@ _COVERS = {"TYPE": {"ANNOTATION_TYPE"}, "TYPE_USE": {"TYPE", "ANNOTATION_TYPE", 
 _INTERFACES = ("interface", "annotation")
 
 
-def compare_class(comparer: JavaComparer, label: str, name: str, before: Facts, after: Facts) -> None:
+def compare_class(comparer: Compared, label: str, name: str, before: Facts, after: Facts) -> None:
     """Note how a class itself differs."""
     texts = JavaText().symbol({"kind": "class", "facts": before}), JavaText().symbol({"kind": "class", "facts": after})
     kinds = before["kind"], after["kind"]
@@ -61,7 +75,7 @@ def compare_class(comparer: JavaComparer, label: str, name: str, before: Facts, 
         _parameters(comparer, label, before, after)
 
 
-def _supertypes(comparer: JavaComparer, label: str, before: Facts, after: Facts) -> None:
+def _supertypes(comparer: Compared, label: str, before: Facts, after: Facts) -> None:
     was, now = comparer.before.closed(before["super"]), comparer.after.closed(after["super"])
     lost = sorted(name for name in was - now - {"java.lang.Object"} if not comparer.before.hides(name))
     if lost:
@@ -80,7 +94,7 @@ def _supertypes(comparer: JavaComparer, label: str, before: Facts, after: Facts)
             comparer.add("JAVA-SUPERTYPE-ARGUMENTS-CHANGED", label, was_text, now_text)
 
 
-def _abstract_of_platform(comparer: JavaComparer, label: str, name: str, before: Facts, after: Facts) -> None:
+def _abstract_of_platform(comparer: Compared, label: str, name: str, before: Facts, after: Facts) -> None:
     """Methods that subclasses have to write because of a new supertype of the platform."""
     if not (before["open"] and after["abstract"]):
         return
@@ -92,7 +106,7 @@ def _abstract_of_platform(comparer: JavaComparer, label: str, name: str, before:
             comparer.add("JAVA-ABSTRACT-METHOD-ADDED", comparer.label(path, f"{name}#{key}"), "", key)
 
 
-def _functional(comparer: JavaComparer, label: str, name: str, before: Facts, after: Facts) -> None:
+def _functional(comparer: Compared, label: str, name: str, before: Facts, after: Facts) -> None:
     """Whether a lambda can still be one (JLS 9.8)."""
     if before["kind"] != "interface":
         return
@@ -108,7 +122,7 @@ def _functional(comparer: JavaComparer, label: str, name: str, before: Facts, af
         comparer.add("JAVA-FUNCTIONAL-LOST", label, next(iter(was)), "")
 
 
-def _annotation(comparer: JavaComparer, label: str, before: Facts, after: Facts) -> None:
+def _annotation(comparer: Compared, label: str, before: Facts, after: Facts) -> None:
     was, now = (_targets(facts) for facts in (before, after))
     if lost := sorted(was - now):
         comparer.add("JAVA-ANNOTATION-TARGET-LOST", label, ", ".join(lost), "")
@@ -124,7 +138,7 @@ def _targets(facts: Facts) -> set[str]:
     return found.union(*(_COVERS.get(name, set()) for name in found))
 
 
-def _parameters(comparer: JavaComparer, label: str, before: Facts, after: Facts) -> None:
+def _parameters(comparer: Compared, label: str, before: Facts, after: Facts) -> None:
     was, now = ([tuple(map(read_type, bounds)) for bounds in facts["bounds"]] for facts in (before, after))
     if was == now:
         return

@@ -205,4 +205,4 @@ def _load(compiler: Compiler, home: Path, mode: str, specifier: str) -> list[str
         names: list[str] = said["names"]
         return names
     why = said.get("why", "") if isinstance(said, dict) else ""
-    return (str(why) or str(done.told())).replace(str(home), "")
+    return (str(why) or last_line(done.errors)).replace(str(home), "")

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pytest_xinchuang.core.errors import DataFileError, HostFault, ToolchainFault, XcError
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.provision.archive import unpack
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.process import End, Finished, Runner, last_line
@@ -141,7 +141,7 @@ def package_name(directory: Path) -> str:
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=str(error))) from error
+        raise DataFileError(_("{path}: cannot be read: {why}", path=path, why=told(error))) from error
     name = found.get("name", "lib") if isinstance(found, dict) else None
     if not isinstance(name, str) or not re.fullmatch(
         r"(@[A-Za-z0-9._~-]+/)?[A-Za-z0-9._~-]*[A-Za-z0-9][A-Za-z0-9._~-]*", name

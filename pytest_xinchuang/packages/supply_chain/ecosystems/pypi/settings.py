@@ -43,7 +43,7 @@ def sources(reading: Reading, lines: Lines, found: object) -> None:
     _indexes(reading, lines, _of_sources(found, "source"))
     for one in tables(found):
         if one.get("verify_ssl") is False:
-            setting = verbatim(f"source {words(one.get('name'))}")
+            setting = verbatim(words(one.get("name")))
             detail = _("{setting}: {why}", setting=setting, why=_("no certificate is checked"))
             reading.add("XC-SUP-145", lines.of("verify_ssl"), detail=detail, host="-")
 
