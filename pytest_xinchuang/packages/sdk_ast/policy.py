@@ -50,8 +50,8 @@ class ApiPolicy(FrozenData):
 
     format: Literal["xc-api-policy/1"] = Field(alias="schema", default="xc-api-policy/1")
     interfaces: Literal["users", "provider"] = "users"
-    unkeyed_literals: Weight = "fragile"
-    embedding: Weight = "fragile"
+    unkeyed_literals: Weight = "ignore"
+    embedding: Weight = "ignore"
     tags: Weight = "fragile"
     exhaustive: Weight = "breaking"
     package_map: dict[str, str] = Field(default_factory=dict)
