@@ -28,6 +28,7 @@ HARNESS = str(ROOT / "fixtures" / "harness" / "python" / "harness_cryptography.p
 
 LINUX_ALONE = {
     "pytest_xinchuang.advise.c.worker",
+    "pytest_xinchuang.packages.sdk_ast.judge.python.probe",
     "pytest_xinchuang.sandbox.backends.supervisor",
     "pytest_xinchuang.sandbox.backends.tracer",
     "pytest_xinchuang.sandbox.interactive",
@@ -48,7 +49,7 @@ SAYS = {
     "api c": (["api", "diff", "old", "new", "--kind", "c"], 1, "C-FUNC-PARAM-TYPE-CHANGED"),
     "api python": (["api", "diff", "old", "new", "--kind", "python"], 1, "PY-PARAM-ADDED-REQUIRED"),
     "api go": (["api", "diff", "old", "new", "--kind", "go"], 3, "only the syntax"),
-    "api snapshot": (["api", "snapshot", "new", "--kind", "c", "--output", "new.json"], 0, "1 symbol"),
+    "api snapshot": (["api", "snapshot", "new", "--kind", "c", "--output", "new.json"], 0, "2 symbols"),
     "report": (["report", "journal.ndjson", "--output", "reports"], 3, "wrote reports"),
     "schema": (["report", "--schema"], 0, "xc-report/1"),
     "subject": (["subject", "init", "made"], 0, "unit.c"),

@@ -199,7 +199,7 @@ def go_seeds() -> list[Case]:
         ),
         Case("edit.json", json.dumps(edit).encode()),
         Case("record", b"300\na.b/c v1.0.0 h1:x\na.b/c v1.0.0/go.mod h1:y\n\n" + latest()),
-        Case("note", latest()),
+        Case("note", NOTARY.note(300, bytes(32))),
         Case("key", NOTARY.key.encode()),
         Case("module.zip", _zip()),
         Case("go.mod", mod.encode()),

@@ -223,7 +223,7 @@ def test_bad_nonces_are_seen(tmp_path: Path, body: str, what: str) -> None:
 
 
 @pytest.mark.tools
-@pytest.mark.parametrize("body", [PLAIN, DETERMINISTIC, OWN_GENERATOR])
+@pytest.mark.parametrize("body", [PLAIN, DETERMINISTIC])
 @pytest.mark.parametrize(
     "hello", ["pass", "said['operations']['sm2_sign'] = {'encoding': ['raw'], 'input': ['digest']}"]
 )
@@ -232,6 +232,12 @@ def test_good_nonces_pass(tmp_path: Path, body: str, hello: str) -> None:
     assert not found.wrong and not found.undecided, found
     (starts,) = [one for one in found.evidence if one["kind"] == "starts"]
     assert starts["deterministic"] is (body == DETERMINISTIC)
+
+
+@pytest.mark.tools
+def test_a_generator_whose_state_a_fork_copies_is_told_of_that_alone(tmp_path: Path) -> None:
+    found = screened(tmp_path, OWN_GENERATOR, signing=True)
+    assert [text for text in found.wrong if "forked process" not in text] == [] and found.wrong
 
 
 def test_hashes_of_the_message_are_known_by_name() -> None:
