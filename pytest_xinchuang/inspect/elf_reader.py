@@ -353,7 +353,7 @@ class ElfReader:
             left -= 1
         users: dict[int, list[str]] = {index: [] for index in by_index}
         strong = set()
-        indexes = self._version_indexes() if by_index else ()
+        indexes = self.version_indexes() if by_index else ()
         for (name, info, section, _rest, _rest), index in zip(self.symbols, indexes, strict=False):
             if section == 0 and name and (index & 0x7FFF) in users:
                 users[index & 0x7FFF].append(name)
@@ -364,24 +364,27 @@ class ElfReader:
             for index, (library, version, weak) in sorted(by_index.items())
         )
 
-    def _version_indexes(self) -> tuple[int, ...]:
+    def version_indexes(self) -> tuple[int, ...]:
+        """The version of each dynamic symbol, by number (LSB, symbol versioning: DT_VERSYM)."""
         count = len(self.symbols)
         raw = self.dynamic_bytes(DT_VERSYM, 2 * count)
         return struct.unpack(f"{self.order}{len(raw) // 2}H", raw[: len(raw) // 2 * 2])
 
-    def _provided_versions(self) -> frozenset[str]:
+    @cached_property
+    def defined_versions(self) -> dict[int, str]:
+        """Number of a version that the object defines -> its name, but for the one that stands for the object itself."""
         raw = self.dynamic_bytes(DT_VERDEF, None) if self.tag(DT_VERDEF) is not None else b""
-        found = set()
+        found: dict[int, str] = {}
         place, left = 0, min(self.tag(DT_VERDEFNUM) or 0, len(raw) // 20)
         while left and place + 20 <= len(raw):
-            _, flags, _, _, _, first, following = struct.unpack_from(self.order + "HHHHIII", raw, place)
+            _, flags, index, _, _, first, following = struct.unpack_from(self.order + "HHHHIII", raw, place)
             if not flags & 1 and place + first + 8 <= len(raw):
-                found.add(string_at(self.strings, struct.unpack_from(self.order + "I", raw, place + first)[0]))
+                found[index] = string_at(self.strings, struct.unpack_from(self.order + "I", raw, place + first)[0])
             if not following:
                 break
             place += following
             left -= 1
-        return frozenset(found)
+        return found
 
     # -- the whole
 
@@ -427,7 +430,7 @@ class ElfReader:
             has_tls=tls is not None,
             padding=bytes(self.data[9:16]),
             kind=kind,
-            provided=self._provided_versions(),
+            provided=frozenset(self.defined_versions.values()),
             exports=frozenset(name for name, _, index, _, _ in self.symbols if index and name),
             static_tls=bool(flags & DF_STATIC_TLS) or INITIAL_EXEC.get(self.machine) in self.relocations,
             tls_size=sum(s.memory for s in tls or ()),
@@ -468,7 +471,7 @@ class ElfReader:
             for n, (name, info, index, _, _) in enumerate(self.symbols)
             if not index and name and info >> 4 == 1
         ]
-        indexes = self._version_indexes() if wanted and DT_VERSYM in self.tags else ()
+        indexes = self.version_indexes() if wanted and DT_VERSYM in self.tags else ()
         return frozenset(name for name, n in wanted if n >= len(indexes) or indexes[n] & 0x7FFF <= 1)
 
     def _detached(self, by_kind: dict[int, list[_Segment]]) -> bool:

@@ -458,12 +458,18 @@ def without_system_headers(words: Sequence[str]) -> list[str]:
     return found
 
 
+PARTS: dict[str, dict[str, Any]] = {}
+"""Those that this call has needed so far."""
+
+
 def part(name: str) -> dict[str, Any]:
     """What another file of this program defines, which few calls need: ``stand_in_NAME.py``."""
-    names = {**globals(), "__name__": f"stand_in_{name}"}
-    with open(f"{OWN}/{name}.code", "rb") as file:
-        exec(marshal.load(file), names)
-    return names
+    if name not in PARTS:
+        names = {**globals(), "__name__": f"stand_in_{name}"}
+        with open(f"{OWN}/{name}.code", "rb") as file:
+            exec(marshal.load(file), names)
+        PARTS[name] = names
+    return PARTS[name]
 
 
 def started_by_us(out: str) -> None:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import email
-import re
-import struct
-import tomllib
-import zipfile
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -20,16 +15,16 @@ from pytest_xinchuang.core.found import Found
 from pytest_xinchuang.core.platform import Platform, load_platforms
 from pytest_xinchuang.core.verdict import Cause, Level
 from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_findings
-from pytest_xinchuang.messages import _, told, verbatim
+from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.packages.sdk_ast.java.classfile import BadClass, release_of
+from pytest_xinchuang.packages.sdk_ast.java.delivery import class_files
+from pytest_xinchuang.packages.sdk_ast.python.delivered import metadata_of, opened
 from pytest_xinchuang.tools.process import Runner
 
 EMPTY = "XC-BAD-009"
 """The inspection's word for a container with neither an object nor a package in it."""
 
 _TOLD = 50
-_MAGIC = b"\xca\xfe\xba\xbe"
-_FIRST = 44
-"""A class file of Java SE N has the major version 44 + N (JVMS, table 4.1-A)."""
 
 
 def native_files(place: Path, language: str, platform: Platform, runner: Runner) -> Found:
@@ -74,53 +69,33 @@ def _open(certainty: Certainty, level: Level | None) -> bool:
 
 def class_version(place: Path) -> int:
     """The least Java SE that reads all class files of a jar or directory, but for those of later versions in a multi-release
-    jar (JAR file specification, META-INF/versions); 0: there is no class file.
+    jar; 0: there is no class file.
 
     Raises:
-        DataFileError: the jar is none.
+        XcError: a jar cannot be read.
     """
-    majors = [struct.unpack(">H", head[6:8])[0] for head in _classes(place) if len(head) == 8 and head[:4] == _MAGIC]
-    return max((major - _FIRST for major in majors), default=0)
-
-
-def _classes(place: Path) -> Iterator[bytes]:
-    """The first 8 bytes of each class file."""
-    jars = [place] if place.is_file() else sorted(place.rglob("*.jar"))
-    for path in [] if place.is_file() else sorted(place.rglob("*.class")):
-        with path.open("rb") as file:
-            yield file.read(8)
-    for jar in jars:
-        try:
-            with zipfile.ZipFile(jar) as archive:
-                for name in archive.namelist():
-                    # A module's description is read by Java 9 and later alone (JLS 7.7).
-                    apart = name.startswith("META-INF/versions/") or name.rpartition("/")[2] == "module-info.class"
-                    if name.endswith(".class") and not apart:
-                        with archive.open(name) as file:
-                            yield file.read(8)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataFileError(_("{path} is no jar: {why}", path=jar, why=told(error))) from error
+    wanted = 0
+    for name, data in class_files(place):
+        # A module's description is read by Java 9 and later alone (JLS 7.7).
+        if name.endswith(".class") and name.rpartition("!")[2].rpartition("/")[2] != "module-info.class":
+            with suppress(BadClass):
+                wanted = max(wanted, release_of(data))
+    return wanted
 
 
 def python_wanted(place: Path) -> str:
-    """The ``Requires-Python`` of a wheel or a project (core metadata 1.2; PEP 621); empty where it says nothing.
+    """The ``Requires-Python`` of a wheel or a project; empty where it says nothing.
 
     Raises:
-        DataFileError: what says it cannot be read.
+        XcError: what says it cannot be read.
     """
-    try:
-        if place.is_file():
-            with zipfile.ZipFile(place) as archive:
-                names = [n for n in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
-                text = archive.read(names[0]).decode() if names else ""
-            return email.message_from_string(text).get("Requires-Python", "")
-        described = next(
-            (d / "pyproject.toml" for d in (place, place.parent) if (d / "pyproject.toml").is_file()), None
-        )
-        data = tomllib.loads(described.read_text(encoding="utf-8")) if described is not None else {}
-        return str(data.get("project", {}).get("requires-python", ""))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=place, why=told(error))) from error
+    with opened(place) as root:
+        found = metadata_of(root)
+        if not (found.known or found.problem) and place.is_dir():
+            found = metadata_of(root.parent)
+    if found.problem:
+        raise DataFileError(_("{path}: cannot be read: {why}", path=place, why=found.problem))
+    return found.requires_python
 
 
 def java_is_new_enough(place: Path, users: str) -> Found:

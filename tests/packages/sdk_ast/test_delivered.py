@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.core.platform import Arch, Platforms
 from pytest_xinchuang.core.verdict import Decision, Fidelity, Verdict
 from pytest_xinchuang.messages import NOTHING
@@ -96,7 +96,7 @@ def test_javas(java: int | None, users: str, verdict: Verdict, tmp_path: Path) -
 
 def test_what_is_no_jar(tmp_path: Path) -> None:
     (tmp_path / "sdk.jar").write_bytes(b"no zip")
-    with pytest.raises(DataFileError, match="is no jar"):
+    with pytest.raises(XcError, match="cannot be read as a jar"):
         class_version(tmp_path)
 
 
@@ -119,9 +119,23 @@ def test_pythons(wanted: str, users: str, verdict: Verdict, tmp_path: Path) -> N
     assert python_wanted(tmp_path) == python_wanted(tmp_path / "src") == wanted
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("setup.cfg", "[options]\npython_requires = >=3.11\n"),
+        ("setup.py", "from setuptools import setup\nsetup(name='sdk', python_requires='>=3.11')\n"),
+        ("pyproject.toml", '[tool.poetry.dependencies]\npython = ">=3.11"\n'),
+    ],
+)
+def test_whatever_describes_a_project_is_read(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    assert python_wanted(tmp_path) == ">=3.11"
+    assert python_is_new_enough(tmp_path, "3.9").decision(Fidelity.STATIC, NOTHING).verdict is Verdict.FAIL
+
+
 def test_metadata_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project")
     (tmp_path / "sdk.whl").write_bytes(b"no zip")
     for place in (tmp_path, tmp_path / "sdk.whl"):
-        with pytest.raises(DataFileError, match="cannot be read"):
+        with pytest.raises(XcError, match="cannot be read"):
             python_wanted(place)

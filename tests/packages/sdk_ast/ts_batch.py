@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -148,8 +147,3 @@ def tsc(directory: Path, compiler: Compiler) -> dict[str, str]:
         elif line.startswith("error "):
             raise AssertionError(line)
     return found
-
-
-def clean(directory: Path) -> None:
-    """Remove what was written."""
-    shutil.rmtree(directory, ignore_errors=True)

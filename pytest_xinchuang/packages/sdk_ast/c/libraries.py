@@ -9,8 +9,6 @@ from typing import Any
 
 from pytest_xinchuang.inspect.elf import NotElf
 from pytest_xinchuang.inspect.elf_reader import ElfReader
-from pytest_xinchuang.inspect.elf_strings import string_at
-from pytest_xinchuang.inspect.elf_tags import DT_VERDEF, DT_VERDEFNUM, DT_VERSYM
 from pytest_xinchuang.messages import told
 from pytest_xinchuang.packages.sdk_ast.problems import UNREADABLE, problem_record
 
@@ -65,31 +63,11 @@ def read_libraries(
     return found, problems
 
 
-def _versions(reader: ElfReader) -> dict[int, str]:
-    """Number of a version that the object defines -> its name."""
-    raw = reader.dynamic_bytes(DT_VERDEF, None) if reader.tag(DT_VERDEF) is not None else b""
-    found: dict[int, str] = {}
-    place, left = 0, min(reader.tag(DT_VERDEFNUM) or 0, len(raw) // 20)
-    while left and place + 20 <= len(raw):
-        _revision, _flags, index, _count, _hash, first, following = struct.unpack_from(
-            reader.order + "HHHHIII", raw, place
-        )
-        if place + first + 8 <= len(raw) and index != _BASE:
-            found[index] = string_at(reader.strings, struct.unpack_from(reader.order + "I", raw, place + first)[0])
-        if not following:
-            break
-        place += following
-        left -= 1
-    return found
-
-
 def _exports(reader: ElfReader) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Name, version and facts of each symbol that others may bind to."""
-    symbols = reader.symbols
-    raw = reader.dynamic_bytes(DT_VERSYM, 2 * len(symbols))
-    indexes = struct.unpack(f"{reader.order}{len(raw) // 2}H", raw[: len(raw) // 2 * 2])
-    versions = _versions(reader)
-    for n, (name, info, section, _value, size) in enumerate(symbols):
+    indexes = reader.version_indexes()
+    versions = {index: name for index, name in reader.defined_versions.items() if index != _BASE}
+    for n, (name, info, section, _value, size) in enumerate(reader.symbols):
         if not section or not name or info >> 4 == 0:  # STB_LOCAL
             continue
         index = indexes[n] if n < len(indexes) else _BASE

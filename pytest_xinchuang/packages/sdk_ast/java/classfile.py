@@ -170,16 +170,29 @@ class _Pool:
         return repr(self.text(found[1])) if isinstance(found, tuple) else repr(found)
 
 
+def release_of(data: bytes) -> int:
+    """The version of Java SE that a class file is for, by its head alone.
+
+    Raises:
+        BadClass: it has none.
+    """
+    return _release(_Bytes(data))
+
+
+def _release(reader: _Bytes) -> int:
+    if reader.u4() != 0xCAFEBABE:
+        raise BadClass(_("it does not begin with CAFEBABE"))
+    reader.take(2)  # the minor version
+    return reader.u2() - 44
+
+
 def read_class(data: bytes) -> ClassFile:
     """
     Raises:
         BadClass: it is malformed.
     """
     reader = _Bytes(data)
-    if reader.u4() != 0xCAFEBABE:
-        raise BadClass(_("it does not begin with CAFEBABE"))
-    reader.take(2)  # the minor version
-    release = reader.u2() - 44
+    release = _release(reader)
     pool = _Pool(reader)
     access, name = reader.u2(), pool.name(reader.u2())
     parent_index = reader.u2()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import _, told
+from pytest_xinchuang.messages import NOTHING, Message, _, told
 
 EXTENSIONS = (".so", ".pyd")
 _READ = (".py", ".pyi", *EXTENSIONS)
@@ -76,6 +76,7 @@ class Distribution:
     Attributes:
         known: some metadata were found.
         entry_points: ``group:name`` -> object reference.
+        problem: why what describes it could not be read; empty where it could.
     """
 
     known: bool = False
@@ -84,6 +85,7 @@ class Distribution:
     requires_python: str = ""
     entry_points: dict[str, str] = field(default_factory=dict)
     extras: set[str] = field(default_factory=set)
+    problem: Message = NOTHING
 
 
 @dataclass
@@ -134,13 +136,13 @@ def delivered(place: Path) -> Delivered:
     if (place / "__init__.py").exists() or (place / "__init__.pyi").exists():
         roots = (place.resolve().parent,)
         _package(place, _plain(place.name), modules)
-        distribution = _distribution(place.resolve().parent)
+        distribution = metadata_of(place.resolve().parent)
     else:
         installed = any(place.glob("*.dist-info"))
         roots = _roots(place, installed)
         for root in roots:
             _tops(root, modules, whole=installed)
-        distribution = _distribution(place)
+        distribution = metadata_of(place)
     if not modules:
         raise XcError(
             _("{place}: there is no Python package in it", place=place),
@@ -238,12 +240,16 @@ def _file(path: Path, prefix: str, modules: dict[str, Module], skipped: set[str]
 # -- the distribution
 
 
-def _distribution(place: Path) -> Distribution:
+def metadata_of(place: Path) -> Distribution:
+    """What an unpacked wheel or the directory of a project says of its distribution."""
     for directory in sorted(place.glob("*.dist-info")):
         if (directory / "METADATA").is_file():
             return _of_metadata(directory)
     found = Distribution()
-    _of_project(_toml(place / "pyproject.toml"), found)
+    try:
+        _of_project(tomllib.loads(_text(place / "pyproject.toml")), found)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found.problem = told(error)
     _of_setup_cfg(place / "setup.cfg", found)
     _of_setup_py(place / "setup.py", found)
     return found
