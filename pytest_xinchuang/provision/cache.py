@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import stat
 import tempfile
 import time
@@ -273,6 +274,23 @@ class Cache:
                 on_wait()
                 take(file, wait=True)
             yield
+
+    @contextlib.contextmanager
+    def scratch(self, purpose: str) -> Iterator[Path]:
+        """A new directory that is gone afterwards, and that :meth:`clean` leaves alone until then.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        name = f"{purpose}-{os.getpid()}-{secrets.token_hex(4)}"
+        place = self.root / "tmp" / name
+        with self.lock(name):
+            try:
+                place.mkdir()
+                yield place
+            finally:
+                remove_tree(place)
+                (self.root / "locks" / f"{name}.lock").unlink(missing_ok=True)
 
     def holds(self, kind: str, name: str) -> bool:
         """Whether there is an entry of this name, whatever it says."""

@@ -133,6 +133,17 @@ def test_what_a_killed_process_left_is_cleaned_and_what_is_being_made_is_not(tmp
     process.close()
 
 
+def test_a_scratch_directory_in_use_is_not_cleaned(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with cache.scratch("work") as place:
+        (place / "file").write_text("x")
+        assert Cache(tmp_path).clean() == []
+        assert (place / "file").exists()
+    assert not place.exists() and not list((tmp_path / "locks").iterdir())
+    (tmp_path / "tmp/work-1-left").mkdir()
+    assert Cache(tmp_path).clean() == ["work-1-left"]
+
+
 @pytest.mark.tools
 def test_two_processes_make_it_once(tmp_path: Path) -> None:
     def build(root: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,7 +16,7 @@ from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, classes, snap
 from pytest_xinchuang.packages.sdk_ast.gosyntax import extract_syntax
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.provision.archive import unpack
-from pytest_xinchuang.provision.cache import Cache, remove_tree
+from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.goproblems import GoProblemCode
 from pytest_xinchuang.tools.go import GoCommand, GoRun, read_failure
 from pytest_xinchuang.tools.gomod import ModuleVersion
@@ -116,13 +114,8 @@ class Sources:
         self.fallback: Message = NOTHING
         """Why only the syntax of Go was read; empty where its types were."""
         # Snapshots may have hundreds of megabytes: they stand in the cache, under a lock while they are in use.
-        name = f"api-{os.getpid()}-{secrets.token_hex(4)}"
         self._held = ExitStack()
-        self._held.enter_context(cache.lock(name))
-        self._held.callback((cache.root / "locks" / f"{name}.lock").unlink, missing_ok=True)
-        self._scratch = cache.root / "tmp" / name
-        self._held.callback(remove_tree, self._scratch)
-        self._scratch.mkdir()
+        self._scratch = self._held.enter_context(cache.scratch("api"))
 
     def __enter__(self) -> Sources:
         return self
@@ -291,7 +284,7 @@ class Sources:
 
     def _fetch(self, modules: Sequence[str]) -> bool:
         """Fetch modules through GOPROXY; whether any came. What does not come is told by the reader as missing."""
-        with self._outside() as cwd:
+        with self.scratch() as cwd:
             came = [self._go(["mod", "download", module], cwd).code == 0 for module in modules]
         return any(came)
 
@@ -310,7 +303,7 @@ class Sources:
             XcError: the proxy does not have it.
             HostFault: it could not be asked.
         """
-        with self._outside() as cwd:
+        with self.scratch() as cwd:
             run = self._go(["mod", "download", "-json", f"{path}@{version}"], cwd)
         try:
             said = json.loads(run.finished.text)
@@ -324,8 +317,8 @@ class Sources:
         return Path(said["Dir"]), str(said["Version"])
 
     @contextmanager
-    def _outside(self) -> Iterator[Path]:
-        """A directory that is in no module."""
+    def scratch(self) -> Iterator[Path]:
+        """A directory that is in no module, and gone afterwards."""
         with tempfile.TemporaryDirectory(dir=self._scratch) as name:
             yield Path(name)
 

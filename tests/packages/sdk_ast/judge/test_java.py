@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
-from pytest_xinchuang.tools.process import Runner
+from pytest_xinchuang.tools.process import Finished, Runner
 from tests.packages.sdk_ast.judge.java_cases import JAVAC
 
 needs_javac = pytest.mark.skipif(JAVAC is None, reason="needs javac")
@@ -68,6 +70,27 @@ def test_what_becomes_of_clients(tmp_path: Path) -> None:
         (HOLDS, HOLDS, HOLDS),
     ]
     assert "NoSuchMethod" in tried[0].said and "@" not in tried[0].said
+
+
+@pytest.mark.tools
+@needs_javac
+def test_a_client_of_ours_that_cannot_be_read_is_no_break(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = library(tmp_path / "lib", "public class L { public static void m() {} }")
+    client = {"Use.java": f"package {package_of(0)};\nclass Use {{ void use() {{ lib.L.m(); }} }}\n"}
+    runner = Runner()
+    jdk = find_jdk(runner)
+    assert try_clients(Cache(), runner, jdk, (place, place), [client], tmp_path / "first")[0].source is HOLDS
+    run = Runner.run
+
+    def after_the_sources_are_gone(self: Runner, argv: Sequence[str], **options: Any) -> Finished:
+        for source in (tmp_path / "work/clients").rglob("*.java"):
+            source.unlink()
+            source.symlink_to(tmp_path / "nowhere")
+        return run(self, argv, **options)
+
+    monkeypatch.setattr(Runner, "run", after_the_sources_are_gone)
+    with pytest.raises(HostFault, match="error reading"):
+        try_clients(Cache(), runner, jdk, (place, place), [client], tmp_path / "work")
 
 
 @pytest.mark.tools

@@ -93,16 +93,19 @@ public class Trier {
             Files.createDirectories(out);
             options.addAll(List.of("-d", out.toString()));
         }
-        String[] lost = {null};
+        String[] lost = {null}, gone = {null};
         DiagnosticListener<JavaFileObject> listener = diagnostic -> {
             if (diagnostic.getKind() != Diagnostic.Kind.ERROR) return;
             String text = diagnostic.getMessage(Locale.ENGLISH);
+            // A source of ours that is gone is a fault of this machine, and no client's.
+            if (diagnostic.getCode().equals("compiler.err.error.reading.file")) gone[0] = text;
             String client = diagnostic.getSource() == null ? null : owner.get(diagnostic.getSource().toUri().toString());
             if (client != null) said.putIfAbsent(client, text);
             else lost[0] = text;
         };
         try (StandardJavaFileManager manager = compiler.getStandardFileManager(listener, Locale.ENGLISH, StandardCharsets.UTF_8)) {
             boolean right = compiler.getTask(null, manager, listener, options, null, manager.getJavaFileObjectsFromFiles(sources)).call();
+            if (gone[0] != null) throw new IOException(gone[0]);
             if (!right && said.isEmpty()) throw new IOException("javac failed without a place: " + lost[0]);
         }
         return said;

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison
 from pytest_xinchuang.packages.sdk_ast.comparer import Side
@@ -42,9 +40,9 @@ class JavaJudge:
         clients = [use.client(package_of(number)) for number, use in enumerate(uses)]
         sides = comparison.old.place, comparison.new.place
         assert sides[0] is not None and sides[1] is not None
-        with tempfile.TemporaryDirectory(dir=self._sources.cache.root / "tmp") as name:
+        with self._sources.scratch() as scratch:
             tried = try_clients(
-                self._sources.cache, runner, jdk, (sides[0], sides[1]), [one.files for one in clients], Path(name)
+                self._sources.cache, runner, jdk, (sides[0], sides[1]), [one.files for one in clients], scratch
             )
         trials = [
             Trial(c, t.old, t.source, t.binary, t.said, jdk.version, "jvm") for c, t in zip(clients, tried, strict=True)
