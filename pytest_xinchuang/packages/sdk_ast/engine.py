@@ -209,7 +209,7 @@ class SdkEngine:
         rules = Rules()
         old, new = self._old, self._new
         assert self._sources is not None
-        return judged(compare(old, new, rules, POLICY), self._sources, rules, POLICY)
+        return judged(compare(old, new, rules, POLICY), self._sources, rules, POLICY, trusting=False)
 
     def _compared(self, comparison: Comparison, target: str) -> Found:
         found = Found()

@@ -52,6 +52,7 @@ class Trial:
         said: the first complaint of the tool, without places of this machine.
         tool: which tool said it, with its version.
         target: the target that it was built for; empty where there are none.
+        alongside: the product's own code ran in the process that said it, and may have said it.
     """
 
     client: Client
@@ -61,6 +62,7 @@ class Trial:
     said: str = ""
     tool: str = ""
     target: str = ""
+    alongside: bool = False
 
     @property
     def counts(self) -> bool:

@@ -106,25 +106,37 @@ def hindrance(comparison: Comparison) -> Message | None:
     return None
 
 
-def judged(comparison: Comparison, sources: Sources, rules: Rules, policy: ApiPolicy) -> Comparison:
-    """The comparison with what clients say; as it was, with the reason, where none can be tried."""
+def judged(
+    comparison: Comparison, sources: Sources, rules: Rules, policy: ApiPolicy, *, trusting: bool = True
+) -> Comparison:
+    """The comparison with what clients say; as it was, with the reason, where none can be tried.
+
+    Args:
+        trusting: as in `hear`.
+    """
     if (why := hindrance(comparison)) is not None:
         return replace(comparison, unjudged=why)
     try:
         trials = JUDGES[comparison.old.header.language](sources).trials(comparison, policy)
     except HostFault as fault:
         return replace(comparison, unjudged=fault.what)
-    return hear(comparison, trials, rules, policy)
+    return hear(comparison, trials, rules, policy, trusting=trusting)
 
 
-def hear(comparison: Comparison, trials: Sequence[Trial], rules: Rules, policy: ApiPolicy) -> Comparison:
+def hear(
+    comparison: Comparison, trials: Sequence[Trial], rules: Rules, policy: ApiPolicy, *, trusting: bool = True
+) -> Comparison:
     """The comparison with what the clients say.
 
     A breaking change whose symbol clients used in all the ways that its rule names, and that none of them shows, is fragile.
     A client that fails, and whose symbol has no breaking change, is a change by itself.
+
+    Args:
+        trusting: the silence of clients counts that had the product's own code beside them. Whoever grades somebody else's
+            product does not trust it.
     """
     evidence = [trial for trial in trials if trial.counts]
-    heard = [_heard(one, evidence, comparison.targets) for one in comparison.changes]
+    heard = [_heard(one, evidence, comparison.targets, trusting=trusting) for one in comparison.changes]
     rule = rules.get(UNEXPLAINED[comparison.old.header.language])
     known = _Known(heard, [one for one, _suppression in comparison.accepted])
     unexplained: dict[tuple[str, str], list[Trial]] = {}
@@ -162,11 +174,12 @@ def _for_target(trial: Trial, targets: Sequence[str]) -> bool:
     return not trial.target or not targets or trial.target in targets
 
 
-def _heard(one: Judged, evidence: Sequence[Trial], targets: Sequence[str]) -> Judged:
+def _heard(one: Judged, evidence: Sequence[Trial], targets: Sequence[str], *, trusting: bool) -> Judged:
     mine = [t for t in evidence if t.client.about(one.change.symbol) and _for_target(t, one.change.targets)]
     mine.sort(key=lambda trial: trial.client.symbol != one.change.symbol)
     shown = next((trial for trial in mine if trial.breaks and trial.client.promised), None)
-    asked = len(mine) if one.rule.relations and _all_tried(mine, one, targets) else 0
+    silent = [trial for trial in mine if trusting or not trial.alongside]
+    asked = len(silent) if one.rule.relations and _all_tried(silent, one, targets) else 0
     return replace(one, trial=shown or next((trial for trial in mine if trial.breaks), None), asked=asked)
 
 

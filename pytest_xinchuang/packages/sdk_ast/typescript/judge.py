@@ -169,7 +169,7 @@ def _loaded(compiler: Compiler, before: Path, after: Path, book: _Book) -> Itera
         new = _load(compiler, after, mode, plain)
         text = f'require("{plain}");' if mode == "require" else f'import "{plain}";'
         client = Client(book.comparer.label(path), mode, {"client.mjs": text})
-        trial = Trial(client, Outcome.HOLDS, tool=compiler.told)
+        trial = Trial(client, Outcome.HOLDS, tool=compiler.told, alongside=True)
         if isinstance(new, str):
             yield replace(trial, binary=Outcome.FAILS, said=new)
             continue
@@ -183,9 +183,7 @@ def _loaded(compiler: Compiler, before: Path, after: Path, book: _Book) -> Itera
             one = Client(book.comparer.label(path, name), mode, {"client.mjs": f'import {{ {name} }} from "{plain}";'})
             gone = name not in new
             said = f"{plain} exports no {name}" if gone else ""
-            yield Trial(
-                one, Outcome.HOLDS, binary=Outcome.FAILS if gone else Outcome.HOLDS, said=said, tool=compiler.told
-            )
+            yield replace(trial, client=one, binary=Outcome.FAILS if gone else Outcome.HOLDS, said=said)
 
 
 def _load(compiler: Compiler, home: Path, mode: str, specifier: str) -> list[str] | str:

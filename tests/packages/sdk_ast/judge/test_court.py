@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,15 @@ def test_silence_of_some_says_nothing(snapshot: Snapshot, rules: Rules, trials: 
 def test_silence_says_nothing_about_a_rule_that_names_no_way(snapshot: Snapshot, rules: Rules) -> None:
     (one,) = hear(comparison(snapshot, rules, "C-VAR-REMOVED"), [trial("call", HOLDS)], rules, POLICY).changes
     assert one.breaking
+
+
+def test_a_grade_does_not_trust_the_silence_beside_the_products_own_code(snapshot: Snapshot, rules: Rules) -> None:
+    silent = [replace(trial("call", HOLDS), alongside=True), trial("link", UNTRIED, HOLDS)]
+    found = comparison(snapshot, rules, "C-FUNC-REMOVED")
+    assert hear(found, silent, rules, POLICY).changes[0].weight == "fragile"
+    assert hear(found, silent, rules, POLICY, trusting=False).changes[0].breaking
+    failing = [replace(trial("call", FAILS), alongside=True)]
+    assert hear(comparison(snapshot, rules), failing, rules, POLICY, trusting=False).changes[0].breaking
 
 
 def test_what_no_rule_explains_breaks(snapshot: Snapshot, rules: Rules) -> None:

@@ -151,7 +151,7 @@ def _weighed(probes: Sequence[Probe], old: Said, new: Said, before: Snapshot) ->
         label = probe.client.symbol
         if _held_by(label, broken):
             now = nothing  # it is told of what holds it
-        trial = Trial(probe.client, then[0], now[0], said=now[1], tool=tool)
+        trial = Trial(probe.client, then[0], now[0], said=now[1], tool=tool, alongside=True)
         if trial.breaks and probe.client.relation == "name":
             broken.add(label)
         trials.append(trial)
@@ -168,7 +168,7 @@ def _weighed(probes: Sequence[Probe], old: Said, new: Said, before: Snapshot) ->
             text = f"from {module} import {name}\n"
             client = Client(label, "name", {"client.py": text})
             said = f"ImportError: cannot import name {name!r}"
-            trials.append(Trial(client, Outcome.HOLDS, Outcome.FAILS, said=said, tool=tool))
+            trials.append(Trial(client, Outcome.HOLDS, Outcome.FAILS, said=said, tool=tool, alongside=True))
     return trials
 
 
