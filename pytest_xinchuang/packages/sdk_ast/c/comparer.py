@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from pytest_xinchuang.messages import Message, _
+from pytest_xinchuang.packages.sdk_ast.c.deliverycompare import DeliveredComparer, Headers
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES
-from pytest_xinchuang.packages.sdk_ast.c.linker import Libraries
 from pytest_xinchuang.packages.sdk_ast.c.macrocompare import macro_change
-from pytest_xinchuang.packages.sdk_ast.c.reader import FATAL_FILE
 from pytest_xinchuang.packages.sdk_ast.c.text import CText
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE
-from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
+from pytest_xinchuang.packages.sdk_ast.comparer import PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.words import KINDS, listed, word
 
@@ -36,7 +34,7 @@ _ATTRIBUTES = ("noreturn", "nodiscard", "deprecated", "weak", "macro")
 _RECORDS = ("struct", "union")
 
 
-class CComparer(Comparer):
+class CComparer(DeliveredComparer):
     """Compares what two versions of a library in C deliver."""
 
     package_rules = PackageRules(
@@ -46,9 +44,6 @@ class CComparer(Comparer):
         target_removed="C-LIBRARY-REMOVED",
         certain=frozenset({"C-HEADER-BROKEN", "C-HEADER-REMOVED"}),
     )
-
-    def label(self, path: str, name: str = "") -> str:
-        return name or path
 
     def add(
         self,
@@ -71,7 +66,7 @@ class CComparer(Comparer):
             self._libraries()
             return
         self._renamed = _renames(old.symbols, new.symbols)
-        before, after = _Headers(old.symbols), _Headers(new.symbols)
+        before, after = Headers(old.symbols), Headers(new.symbols)
         pairs = {}
         for name, symbol in old.symbols.items():
             if symbol["kind"] == "header" or " <" in name:
@@ -93,127 +88,6 @@ class CComparer(Comparer):
                 self.added(PACKAGE, name, symbol)
             elif symbol["kind"] == "header" and name not in old.symbols:
                 self.add("C-SYMBOL-ADDED", name, "", name, at=place_of(symbol))
-
-    # -- headers
-
-    def _headers(self, old: _Headers, new: _Headers, symbols: Mapping[str, Symbol]) -> None:
-        lost: set[str] = set()
-        moved: set[str] = set()
-        for header in old.names:
-            if header not in new.names:
-                self.add("C-HEADER-REMOVED", header, old.place(header), "")
-                continue
-            was, now = old.facts(header), new.facts(header)
-            at = new.place(header)
-            if was.get("text") != now.get("text"):
-                why = _("declarations of C++ are not read yet, and the header's text differs")
-                self.add("C-UNVERIFIABLE", header, undecided=why, at=at)
-                continue
-            if was["alone"] and not now["alone"]:
-                said = str(now.get("why", ""))
-                missing = _("a header that it includes was not found") if FATAL_FILE in said else ""
-                self.add("C-HEADER-BROKEN", header, "", said, undecided=missing, at=at)
-                continue
-            if was["cxx"] and not now["cxx"]:
-                missing = _("a header that it includes in C++ was not found") if now["cxx"] is None else ""
-                self.add("C-HEADER-CXX-LOST", header, undecided=missing, at=at)
-            if not now["alone"]:
-                continue
-            gives = new.gives(header)
-            for name in sorted(set(old.declares(header)) - gives):
-                if name in symbols and name not in moved:
-                    moved.add(name)
-                    self.add("C-HEADER-NAME-LOST", name, header, new.where(name), cause=f"- {header}", at=at)
-            for other in sorted(set(was["reaches"]) - set(now["reaches"])):
-                name = f"<{other}>"
-                gone = old.declared(name) - gives - moved
-                if name in new.names and gone & set(symbols):
-                    self._include_dropped(header, name, lost, old, at)
-            for name in sorted(set(was["system"]) - set(now["system"])):
-                self._include_dropped(header, f"<{name}>", lost, old, at)
-
-    def _include_dropped(self, header: str, name: str, lost: set[str], old: _Headers, at: str) -> None:
-        """Tell it of a header alone that stands lowest: those that include it lose the same by it."""
-        if any(f"{name} <{other}>" in lost for other in old.facts(header)["reaches"]):
-            return
-        lost.add(f"{name} {header}")
-        self.add("C-INCLUDE-DROPPED", header, name, "", at=at)
-
-    # -- libraries
-
-    @cached_property
-    def _was(self) -> Libraries:
-        return Libraries.of(self.old.package(LIBRARIES))
-
-    @cached_property
-    def _is(self) -> Libraries:
-        return Libraries.of(self.new.package(LIBRARIES))
-
-    def _libraries(self) -> None:
-        if self.old.target != self.new.target and not self._is.known:
-            return  # of one version, what is delivered for one architecture says nothing of another
-        declared = self._declared()
-        for soname, library in self._was.sonames.items():
-            if soname not in self._is.sonames:
-                stem = soname.partition(".so")[0]
-                now = sorted(n for n in self._is.sonames if n.partition(".so")[0] == stem)
-                rule = "C-SONAME-CHANGED" if now else "C-LIBRARY-REMOVED"
-                self.add(rule, soname, soname, listed(now), cause=f"- {soname}", at=place_of(library))
-                continue
-            scope, foreign = self._is.scope(soname), self._is.foreign(soname)
-            came = [n for n in foreign if n not in self._was.foreign(soname)]
-            for symbols in self._was.exports.values():
-                for symbol in symbols:
-                    if symbol["facts"]["library"] == soname:
-                        self._export(symbol, scope, came, declared)
-        for name, symbols in self._is.exports.items():
-            if name not in self._was.exports and self._was.known and name not in declared:
-                self.add("C-EXPORT-ADDED", _export_label(symbols[0]), "", symbols[0]["facts"]["library"])
-
-    def _declared(self) -> set[str]:
-        """The names that the old headers promise, as a linker knows them."""
-        package = self.old.package(PACKAGE)
-        found = set()
-        for name, symbol in (package.symbols if package else {}).items():
-            if symbol["kind"] in ("func", "var"):
-                facts = symbol.get("facts") or {}
-                found |= {name.partition(" <")[0], facts.get("link", ""), facts.get("cxx", "")}
-        return found - {""}
-
-    def _export(self, old: Symbol, scope: frozenset[str], came: list[str], declared: set[str]) -> None:
-        facts = old["facts"]
-        label, name = _export_label(old), facts["name"]
-        new = self._is.binds(facts, scope)
-        public = name in declared or not name.startswith("_")
-        if new is None:
-            if came:
-                why = _("it may come from {libraries}, which are not delivered", libraries=listed(came))
-                self.add("C-EXPORT-REMOVED", name, label, "", undecided=why)
-            elif self._is.binds({**facts, "version": ""}, scope) is not None:
-                self.add("C-EXPORT-VERSION-LOST", name, label, self._versions(name))
-            elif name in declared:
-                self.add("C-EXPORT-REMOVED", name, label, "", cause=f"- {name}")
-            else:
-                self.add("C-EXPORT-UNDECLARED-REMOVED", name, label, "")
-            return
-        now = new["facts"]
-        if now["type"] != facts["type"]:
-            self.add("C-EXPORT-TYPE-CHANGED", name, f"{label}: {facts['type']}", f"{_export_label(new)}: {now['type']}")
-        elif facts.get("size") and now.get("size") != facts["size"]:
-            rule = "C-EXPORT-SIZE-CHANGED" if public else "C-EXPORT-UNDECLARED-REMOVED"
-            self.add(rule, name, f"{facts['size']}", f"{now.get('size')}", at=place_of(new))
-        if facts["default"] and not self._is.exported(name):
-            self.add("C-EXPORT-NOT-DEFAULT", name, label, self._versions(name))
-
-    def _versions(self, name: str) -> str:
-        return listed(_export_label(symbol) for symbol in self._is.exports.get(name, ()))
-
-    def _bound(self, name: str, old: Symbol) -> bool | None:
-        """Whether programs that were linked with a name of the old library find it still; None: no library says."""
-        link = str((old.get("facts") or {}).get("link", name))
-        if not self._was.known or not self._is.known:
-            return None
-        return link not in self._was.exports or link in self._is.exports
 
     # -- symbols
 
@@ -408,42 +282,6 @@ class CComparer(Comparer):
             self.add("C-STRUCT-ALIGN-CHANGED", name, str(old.get("align")), str(new.get("align")), cause=cause, at=at)
 
 
-class _Headers:
-    """The records of a version's headers."""
-
-    def __init__(self, symbols: Mapping[str, Symbol]) -> None:
-        self._symbols = symbols
-        self.names = [name for name, symbol in symbols.items() if symbol["kind"] == "header"]
-
-    def facts(self, header: str) -> Mapping[str, Any]:
-        facts: Mapping[str, Any] = self._symbols[header]["facts"]
-        return facts
-
-    def place(self, header: str) -> str:
-        return place_of(self._symbols[header])
-
-    def declares(self, header: str) -> list[str]:
-        return list(self.facts(header)["declares"])
-
-    def declared(self, header: str) -> set[str]:
-        return set(self.declares(header)) if header in self.names else set()
-
-    def key(self, header: str, name: str) -> str:
-        """Under which key a header's meaning of a name stands."""
-        own = f"{name} {header}"
-        return own if own in self._symbols else name
-
-    def gives(self, header: str) -> set[str]:
-        """All names that a client gets that includes it."""
-        found = self.declared(header)
-        for other in self.facts(header)["reaches"]:
-            found |= self.declared(f"<{other}>")
-        return found
-
-    def where(self, name: str) -> str:
-        return next((header for header in self.names if name in self.declared(header)), "")
-
-
 def _renames(old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -> dict[str, str]:
     """New name of a record -> its old one, where a typedef says that they are the same."""
     found: dict[str, str] = {}
@@ -462,11 +300,6 @@ def _tag(name: str, symbol: Symbol) -> str:
     if not symbol.get("alias"):
         return name if t["kind"] in _RECORDS else ""
     return str(t["name"]) if t["kind"] == "named" and not t.get("qualifiers") else ""
-
-
-def _export_label(symbol: Symbol) -> str:
-    facts = symbol["facts"]
-    return f"{facts['name']}@{facts['version']}" if facts["version"] else str(facts["name"])
 
 
 def _spare(name: str) -> bool:

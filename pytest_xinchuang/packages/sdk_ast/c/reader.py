@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import re
 from collections.abc import Sequence
@@ -10,19 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_xinchuang.core.errors import HostFault, XcError
-from pytest_xinchuang.core.optional import optional
-from pytest_xinchuang.messages import _, verbatim
-from pytest_xinchuang.packages.sdk_ast.c.delivered import CXX_SUFFIXES, TRIPLES, Delivered, arguments, delivered
-from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES, read_libraries
-from pytest_xinchuang.packages.sdk_ast.c.macros import evaluated, guard_of, macro, probes
+from pytest_xinchuang.packages.sdk_ast.c.delivered import CXX_SUFFIXES, Delivered
+from pytest_xinchuang.packages.sdk_ast.c.headers import (
+    FATAL_FILE,
+    Error,
+    HeadersReader,
+    Seen,
+    errors_of,
+    flat,
+    pretty,
+    said,
+    write_delivered,
+)
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE, fields, tree, unnamed
-from pytest_xinchuang.packages.sdk_ast.words import listed
-from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 
-_CLIENT = "client.c"
-FATAL_FILE = "file not found"
-"""Of a compiler that lacks a header: it says nothing of the header that asks for it."""
 _ATTRIBUTES = {
     "noreturn": re.compile(r"\b_?_?[Nn]oreturn\b"),
     "nodiscard": re.compile(r"\b(warn_unused_result|nodiscard)\b"),
@@ -33,40 +33,13 @@ _ATTRIBUTES = {
 """Facts of a declaration, as clang writes its attributes down."""
 
 
-@dataclass(frozen=True)
-class _Error:
-    """What clang complains of; its own record dies with the unit."""
-
-    file: str
-    line: int
-    text: str
-
-
 @dataclass
-class _Seen:
-    """One header as a client of its own includes it."""
-
-    header: Path
-    errors: list[_Error]
-    reaches: set[Path]
-    system: set[str]
-
-
-@dataclass
-class HeaderReader:
+class HeaderReader(HeadersReader):
     """The declarations of one version's headers, for one target."""
 
-    source: Delivered
-    target: str
-    flags: tuple[str, ...] = ()
-    symbols: dict[str, dict[str, Any]] = field(default_factory=dict)
-    problems: list[dict[str, Any]] = field(default_factory=list)
-    _declares: dict[Path, set[str]] = field(default_factory=dict)
-    _guards: dict[str, str] = field(default_factory=dict)
     _mangled: dict[str, str] = field(default_factory=dict)
-    _files: dict[str, Path | None] = field(default_factory=dict)
     _read: dict[tuple[Any, ...], list[tuple[str, dict[str, Any]]]] = field(default_factory=dict)
-    _in_cxx: dict[Path, list[_Error]] = field(default_factory=dict)
+    _in_cxx: dict[Path, list[Error]] = field(default_factory=dict)
 
     def read(self) -> None:
         """Read all headers.
@@ -75,24 +48,8 @@ class HeaderReader:
             HostFault: libclang does not read at all.
         """
         plain = [h for h in self.source.headers if h.suffix not in CXX_SUFFIXES]
-        # Headers that include the most come first: what a clean one brings along need not stand on its own feet.
-        order = sorted(plain, key=lambda h: (-h.read_bytes().count(b"#include"), h))
-        covered: set[Path] = set()
-        clean: list[_Seen] = []
-        broken: list[_Seen] = []
-        for header in order:
-            seen = self._seen(header)
-            (broken if seen.errors else clean).append(seen)
-        for seen in clean:
-            if seen.header not in covered:
-                self._look(seen)
-                covered |= seen.reaches
-        for seen in broken:
-            if seen.header not in covered:
-                self._look(seen)
-                for error in seen.errors:
-                    self._problem(error)
-        for seen in (*clean, *broken):
+        every = self._read_headers(plain)
+        for seen in every:
             self._header(seen)
         for header in self.source.headers:
             if header.suffix in CXX_SUFFIXES:
@@ -103,38 +60,7 @@ class HeaderReader:
 
     # -- one client for each header
 
-    def _parse(self, text: str, *, cxx: bool, macros: bool) -> Any:
-        from clang import cindex
-
-        options = cindex.TranslationUnit.PARSE_SKIP_FUNCTION_BODIES
-        if macros:
-            options |= cindex.TranslationUnit.PARSE_DETAILED_PROCESSING_RECORD
-        try:
-            return cindex.Index.create().parse(
-                _CLIENT,
-                args=arguments(self.source, self.target, self.flags, cxx=cxx),
-                unsaved_files=[(_CLIENT, text)],
-                options=options,
-            )
-        except cindex.TranslationUnitLoadError as error:
-            raise HostFault(_("libclang does not read {name}: {why}", name=verbatim(text), why=error)) from error
-
-    def _include(self, header: Path, *, cxx: bool = False, macros: bool = False) -> Any:
-        return self._parse(f"#include <{self.source.name(header)}>\n", cxx=cxx, macros=macros)
-
-    def _seen(self, header: Path) -> _Seen:
-        unit = self._include(header)
-        errors = _errors(unit)
-        reaches, system = {header}, set()
-        for inclusion in unit.get_includes():
-            path = self._own(inclusion.include.name)
-            if path is not None:
-                reaches.add(path)
-            elif name := _system_name(inclusion.include.name):
-                system.add(name)
-        return _Seen(header, errors, reaches, system)
-
-    def _look(self, seen: _Seen) -> None:
+    def _look(self, seen: Seen) -> None:
         """Take down what a client of a header sees, in C, and how C++ calls it."""
         found: dict[str, tuple[dict[str, Any], Path]] = {}
         macros: dict[str, dict[str, Any]] = {}
@@ -168,13 +94,6 @@ class HeaderReader:
         if not seen.errors:
             self._as_cxx(seen.header)
 
-    def _own(self, file: str) -> Path | None:
-        """The path of a file of the library; None for any other."""
-        if file not in self._files:
-            path = Path(file).resolve()
-            self._files[file] = path if path.is_relative_to(self.source.place) else None
-        return self._files[file]
-
     def _once(self, cursor: Any, offset: int, path: Path) -> list[tuple[str, dict[str, Any]]]:
         """What a cursor declares, read once for all headers that bring it along: what its type says may differ among them."""
         kind = cursor.kind.name
@@ -195,49 +114,34 @@ class HeaderReader:
         elif _bare(kept) != _bare(symbol) and not _better(symbol, kept):
             self.symbols.setdefault(f"{name} <{self.source.name(path)}>", symbol)
 
-    def _evaluate(self, seen: _Seen, macros: dict[str, dict[str, Any]]) -> set[str]:
-        """Give macros the values that they have at the end of a header; returns those that it undefined again."""
-        text, order = probes(macros)
-        if not order:
-            return set()
-        unit = self._parse(f"#include <{self.source.name(seen.header)}>\n{text}", cxx=False, macros=False)
-        known = evaluated(unit, order, 2, _CLIENT)
-        for name, facts in known.items():
-            macros[name] |= facts
-        # After a fatal error the compiler sees nothing of the probes.
-        return set() if seen.errors else {name for name in order if name not in known}
-
     def _as_cxx(self, header: Path) -> None:
         unit = self._include(header, cxx=True)
-        self._in_cxx[header] = _errors(unit)
+        self._in_cxx[header] = errors_of(unit)
         if self._in_cxx[header]:
             return
-        for cursor in _flat(unit.cursor):
+        for cursor in flat(unit.cursor):
             if cursor.kind.name in ("FUNCTION_DECL", "VAR_DECL") and not cursor.location.is_in_system_header:
                 self._mangled.setdefault(cursor.spelling, cursor.mangled_name)
 
-    def _header(self, seen: _Seen) -> None:
+    def _header(self, seen: Seen) -> None:
         """The record of a header: what a client that includes it alone gets."""
         place, known = self.source.place, set(self.source.headers)
-        declares = set(self._declares.get(seen.header, ()))
-        for header in seen.reaches - known:
-            declares |= self._declares.get(header, set())
         cxx: bool | None = False
         if not seen.errors:
             if seen.header not in self._in_cxx:
-                self._in_cxx[seen.header] = _errors(self._include(seen.header, cxx=True))
+                self._in_cxx[seen.header] = errors_of(self._include(seen.header, cxx=True))
             errors = self._in_cxx[seen.header]
-            cxx = None if FATAL_FILE in _said(errors) else not errors
+            cxx = None if FATAL_FILE in said(errors) else not errors
         self.symbols[f"<{self.source.name(seen.header)}>"] = {
             "kind": "header",
             "at": seen.header.relative_to(place).as_posix(),
             "facts": {
-                "declares": sorted(declares),
+                "declares": sorted(self._declared_by(seen)),
                 "reaches": sorted(self.source.name(h) for h in seen.reaches & known - {seen.header}),
                 "system": sorted(seen.system),
                 "alone": not seen.errors,
                 "cxx": cxx,
-                "why": _said(seen.errors),
+                "why": said(seen.errors),
             },
         }
 
@@ -265,10 +169,7 @@ class HeaderReader:
         if kind == "ENUM_DECL":
             return _enum(cursor)
         if kind == "MACRO_DEFINITION":
-            if str(path) not in self._guards:
-                self._guards[str(path)] = guard_of(path)
-            symbol = macro(cursor)
-            return [] if not symbol["value"] and name == self._guards[str(path)] else [(name, symbol)]
+            return self._macro(cursor, path)
         return []
 
     def _typedef(self, cursor: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -299,50 +200,6 @@ class HeaderReader:
     def _ours(self, cursor: Any) -> bool:
         file = cursor.location.file
         return file is not None and self._own(file.name) is not None
-
-    def _at(self, path: Path, line: int) -> str:
-        return f"{path.relative_to(self.source.place).as_posix()}:{line}"
-
-    def _problem(self, error: _Error) -> None:
-        path = Path(error.file).resolve() if error.file else self.source.place
-        place = self.source.place
-        shown = path.relative_to(place).as_posix() if path.is_relative_to(place) else path.name
-        record = {"file": shown, "line": error.line or None, "message": error.text}
-        if record not in self.problems:
-            self.problems.append(record)
-
-
-def _errors(unit: Any) -> list[_Error]:
-    return [
-        _Error(d.location.file.name if d.location.file else "", d.location.line, d.spelling)
-        for d in unit.diagnostics
-        if d.severity >= 3  # CXDiagnostic_Error, clang-c/Index.h
-    ]
-
-
-def _flat(cursor: Any) -> list[Any]:
-    """Declarations of a unit, those in ``extern "C"`` among them."""
-    found = []
-    for child in cursor.get_children():
-        if child.kind.name in ("LINKAGE_SPEC", "UNEXPOSED_DECL"):
-            found += _flat(child)
-        else:
-            found.append(child)
-    return found
-
-
-def _system_name(path: str) -> str:
-    """How a client includes a header of the system; "" for one that is a part of others."""
-    match = re.search(r"/include/(?:[a-z0-9_]+-linux-[a-z]+/|generic-glibc/)?((?:[\w+-]+/)*[\w.+-]+)$", path)
-    name = match[1] if match else ""
-    internal = re.match(r"bits/|asm|gnu/|_|features|stdc-predef|sys/cdefs|linux/(posix_types|stddef|compiler)", name)
-    return "" if internal or not name.endswith(".h") else name
-
-
-def _said(errors: Sequence[_Error]) -> str:
-    """The first error without its place; those about files that are not there come first, for they make all others."""
-    texts = [error.text for error in errors]
-    return next((t for t in texts if FATAL_FILE in t), texts[0] if texts else "")
 
 
 def _better(kept: dict[str, Any], symbol: dict[str, Any]) -> bool:
@@ -386,7 +243,7 @@ def _with_facts(symbol: dict[str, Any], cursor: Any) -> dict[str, Any]:
     from clang import cindex
 
     # The body of a function is none of it; of a variable, what it begins with is.
-    printed = _pretty(cursor).partition("{" if symbol["kind"] == "func" else "\0")[0]
+    printed = pretty(cursor).partition("{" if symbol["kind"] == "func" else "\0")[0]
     text = f"{printed} {cursor.type.spelling}"
     facts: dict[str, Any] = {name: True for name, pattern in _ATTRIBUTES.items() if pattern.search(text)}
     if match := re.search(r'visibility\("(hidden|internal|protected)"\)', printed):
@@ -413,15 +270,6 @@ def _plain(value: str) -> str:
         return value.strip()
 
 
-def _pretty(cursor: Any) -> str:
-    from clang import cindex
-
-    ask = cindex.conf.lib.clang_getCursorPrettyPrinted
-    ask.argtypes, ask.restype = [cindex.Cursor, ctypes.c_void_p], cindex._CXString
-    ask.errcheck = cindex._CXString.from_result
-    return str(ask(cursor, None))
-
-
 def extract_c(
     root: Path, targets: Sequence[str], output: Path, *, version: str = "", flags: Sequence[str] = ()
 ) -> None:
@@ -434,33 +282,11 @@ def extract_c(
         XcError: there is no header, or a target that is not known.
         HostFault: libclang is not there.
     """
-    with optional("sdk_ast"):
-        import clang.cindex  # noqa: F401
-    source = delivered(root)
-    for target in targets:
-        if target not in TRIPLES:
-            raise XcError(
-                _("{target} is no target that C can be read for", target=verbatim(repr(target))),
-                mend=_("one of {names}", names=listed(TRIPLES)),
-            )
-    variants = []
-    for target in targets:
+
+    def read(source: Delivered, target: str) -> HeadersReader:
         reader = HeaderReader(source, target, tuple(flags))
         reader.read()
-        variants.append((target, reader.symbols, reader.problems))
-    packages = [
-        (PACKAGE, "", _digest(source.place, source.every, [source.name(header) for header in source.headers]), variants)
-    ]
-    if source.libraries and not root.is_file():
-        exports, problems = read_libraries(source.place, source.libraries)
-        held = [(target, exports.get(target, {}), problems) for target in targets]
-        packages.append((LIBRARIES, "", _digest(source.place, source.libraries), held))
-    first = {"language": "c", "name": PACKAGE, "version": version, "toolchain": "libclang", "targets": list(targets)}
-    write_snapshot(output, first, packages)
+        return reader
 
-
-def _digest(place: Path, files: Sequence[Path], names: Sequence[str] = ()) -> str:
-    total = hashlib.sha256("\n".join(names).encode())
-    for file in files:
-        total.update(file.relative_to(place).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return "sha256:" + total.hexdigest()
+    first = {"language": "c", "version": version, "toolchain": "libclang"}
+    write_delivered(root, targets, output, first, read)
