@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench.api import apidiff
 from bench.cases import HERE, Case, cases
+from bench.ccases import build_libraries
 from bench.result import Result
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.packages.sdk_ast.compare import compare
@@ -35,7 +36,7 @@ from pytest_xinchuang.tools.go import find_go
 TIMEOUT_S = 120
 GOAL, AHEAD = 0.95, 0.20
 """The share of cases that ours has to be right about, and how far ahead of a peer."""
-LEAST = {"java": 150, "c": 150, "python": 150, "typescript": 150}
+LEAST = {"java": 150, "c": 150, "cpp": 150, "python": 150, "typescript": 150}
 LEAST_OF_OTHERS = 60
 
 Said = bool | None
@@ -131,6 +132,7 @@ PEERS: dict[str, dict[str, tuple[str, Asker]]] = {
     "protobuf": {"buf": ("XC_BUF", _buf)},
     "openapi": {"oasdiff": ("XC_OASDIFF", _oasdiff)},
     "c": {"abidiff": ("XC_ABIDIFF", _abidiff)},
+    "cpp": {"abidiff": ("XC_ABIDIFF", _abidiff)},
 }
 """Language -> peer -> the variable that names it (empty: it is built here), and how it is asked."""
 
@@ -148,6 +150,8 @@ def _asked(askers: dict[str, Asker], case: Case) -> dict[str, Said]:
     for name, ask in askers.items():
         with tempfile.TemporaryDirectory() as scratch:
             case.write(Path(scratch))
+            if case.language in ("c", "cpp"):
+                build_libraries(Path(scratch))
             out[name] = ask(Path(scratch))
     return out
 

@@ -1,12 +1,13 @@
-"""What is true of the cases in C, by compilers, linkers and the loader of this host.
+"""What is true of the cases in C and C++, by compilers, linkers and the loader of this host.
 
 ``old/src`` and ``new/src``, where there are any, are built to a shared library beside the headers: ``old/lib/libcase.so.1``, by
 ``src/case.map`` with versions. Of the clients
 
 - ``client.c`` and ``client.cc`` are compiled with either version, and linked with the library where there is one: a break
   at the source;
-- ``values.c`` asserts what a compiled program has in it: sizes, places and values; it breaks by being refused: a binary one;
-- a ``client.c`` with a library is a program too, which is linked with the old version and run with the new one. A program that
+- ``values.c`` and ``values.cc`` assert what a compiled program has in it: sizes, places and values; they break by being
+  refused: a binary break;
+- a client with a library is a program too, which is linked with the old version and run with the new one. A program that
   says something else than with the old one is a binary break as well, for these have no other reason to.
 """
 
@@ -22,6 +23,8 @@ from pytest_xinchuang.toolchain.builder import find_zig
 
 _STRICT = ("-Werror=incompatible-pointer-types", "-Werror=int-conversion", "-Werror=implicit-function-declaration")
 """What compilers refuse by themselves by now (GCC 14)."""
+_FLAGS = re.compile(r"^// flags: (\S+)$", re.MULTILINE)
+"""Further options, in a comment of a source."""
 _SONAME = re.compile(r"soname: (\S+)")
 
 
@@ -47,7 +50,7 @@ def _run(argv: list[str], cwd: Path, **env: str) -> subprocess.CompletedProcess[
 def build_libraries(directory: Path) -> None:
     """Build the libraries of a case that was written to a directory."""
     for side in ("old", "new"):
-        for source in sorted((directory / side / "src").glob("*.c")):
+        for source in sorted((directory / side / "src").glob("*.c*")):
             text = source.read_text(encoding="utf-8")
             named = _SONAME.search(text)
             soname = named[1] if named else "libcase.so.1"
@@ -56,11 +59,11 @@ def build_libraries(directory: Path) -> None:
             flags = [f"-Wl,-soname,{soname}", "-Wl,--no-as-needed"]
             if (versions := source.with_suffix(".map")).is_file():
                 flags.append(f"-Wl,--version-script={versions}")
-            flags += re.findall(r"^// flags: (\S+)$", text, re.MULTILINE)
+            flags += _FLAGS.findall(text)
             # A library may need one before it.
             before = [str(p) for p in sorted(output.parent.glob("*.so*")) if p != output]
             argv = [
-                *compiler(),
+                *compiler(cxx=source.suffix == ".cc"),
                 "-shared",
                 "-fPIC",
                 "-w",
@@ -109,7 +112,16 @@ def _compiles(directory: Path, side: str, file: Path, *, cxx: bool) -> bool:
     libraries = _libraries(directory, side) if file.stem == "client" else []
     output = directory / f"{file.stem}-{side}"
     program = bool(libraries)
-    argv = [*compiler(cxx=cxx), *(() if cxx else _STRICT), *_includes(directory, side), str(file), "-o", str(output)]
+    flags = _FLAGS.findall(file.read_text(encoding="utf-8"))
+    argv = [
+        *compiler(cxx=cxx),
+        *(() if cxx else _STRICT),
+        *flags,
+        *_includes(directory, side),
+        str(file),
+        "-o",
+        str(output),
+    ]
     argv += libraries if program else ["-c"]
     if program:
         argv += [f"-Wl,-rpath-link,{directory / side / 'lib'}"]

@@ -53,6 +53,8 @@ ALLOWED: dict[str, str] = {
     "toolchain/flags/words.py": "names of programs",
     "packages/mru/counterfactuals.py": "an os-release",
     "packages/sdk_ast/c/clients.py": GENERATED,
+    "packages/sdk_ast/cpp/clients.py": GENERATED,
+    "packages/sdk_ast/cpp/judge.py": OF_CLANG,
     "packages/sdk_ast/c/batches.py": OF_CLANG,
     "packages/sdk_ast/c/headers.py": OF_CLANG,
     "packages/sdk_ast/typescript/clients.py": GENERATED,

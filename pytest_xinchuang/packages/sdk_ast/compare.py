@@ -268,6 +268,10 @@ def _comparer_of(language: str) -> type[Comparer]:
             from pytest_xinchuang.packages.sdk_ast.c.comparer import CComparer
 
             return CComparer
+        case "cpp":
+            from pytest_xinchuang.packages.sdk_ast.cpp.comparer import CppComparer
+
+            return CppComparer
         case "java":
             from pytest_xinchuang.packages.sdk_ast.java.comparer import JavaComparer
 

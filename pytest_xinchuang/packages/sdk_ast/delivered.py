@@ -55,7 +55,7 @@ def native_files(place: Path, language: str, platform: Platform, runner: Runner)
             found.undecided = _("{reason}: only a run decides", reason=catalogue.coded(finding))
             found.mend = _("add the file to the manifest's artifacts, or a unit that loads it")
             found.cause = Cause.FIDELITY
-    if not inspection.records and not met and language == "c":
+    if not inspection.records and not met and language in ("c", "cpp"):
         found.lacking = _("it delivers headers and no library")
     return found
 

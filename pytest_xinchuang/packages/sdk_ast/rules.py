@@ -17,7 +17,7 @@ from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, system_error, verbatim
 
-RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY|TS|PROTO|OPENAPI)(-[A-Z0-9]+)+$")]
+RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|CPP|JAVA|PY|TS|PROTO|OPENAPI)(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
 Level = Literal["major", "minor", "patch"]
 LEVELS: tuple[Level, ...] = ("major", "minor", "patch")
@@ -56,6 +56,7 @@ LANGUAGES: dict[str, WitnessFiles] = {
         name='"w/p',
     ),
     "c": WitnessFiles(prefix="C-", library="lib.h", client="client.c", client_head='#include "old/lib.h"\n'),
+    "cpp": WitnessFiles(prefix="CPP-", library="lib.hpp", client="client.cc", client_head='#include "old/lib.hpp"\n'),
     "java": WitnessFiles(
         prefix="JAVA-",
         library="lib/L.java",

@@ -34,7 +34,7 @@ class ReadOptions:
         targets: what is read for; none: for Go every target whose files differ, and linux/amd64 elsewhere.
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
-        language: go, c, java, python, typescript, protobuf or openapi; empty: by what the directory holds.
+        language: go, c, cpp, java, python, typescript, protobuf or openapi; empty: by what the directory holds.
         c_flags: more arguments for the C compiler (-D, -I).
     """
 
@@ -48,7 +48,8 @@ class ReadOptions:
 
 
 FILES = {
-    ".jar": "java", ".whl": "python", ".h": "c", ".tgz": "typescript", ".proto": "protobuf", ".yaml": "openapi",
+    ".jar": "java", ".whl": "python", ".h": "c", ".hpp": "cpp", ".hh": "cpp", ".hxx": "cpp", ".tgz": "typescript",
+    ".proto": "protobuf", ".yaml": "openapi",
     ".yml": "openapi",
 }  # fmt: skip
 """Files that are an API by themselves, and its language."""
@@ -61,11 +62,17 @@ def language_of(directory: Path) -> str:
     if (directory / "package.json").is_file() and not (directory / "pyproject.toml").is_file():
         return "typescript"
     order = (
-        (".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"), (".hpp", "c"),
+        (".go", "go"), (".jar", "java"), (".class", "java"), (".py", "python"), (".h", "c"), (".hpp", "cpp"),
+        (".hh", "cpp"), (".hxx", "cpp"),
         (".ts", "typescript"),
     )  # fmt: skip
     seen = {path.suffix for path in directory.rglob("*") if path.suffix in dict(order)}
-    if found := next((language for suffix, language in order if suffix in seen), ""):
+    found = next((language for suffix, language in order if suffix in seen), "")
+    if found in ("c", "cpp"):
+        from pytest_xinchuang.packages.sdk_ast.cpp.reader import only_in_cpp
+
+        return "cpp" if only_in_cpp(directory) else "c"
+    if found:
         return found
     if next(directory.rglob("*.proto"), None):
         return "protobuf"
@@ -247,6 +254,10 @@ class Sources:
             from pytest_xinchuang.packages.sdk_ast.c.reader import extract_c
 
             extract_c(place, self.options.targets, output, version=version, flags=self.options.c_flags)
+        elif language == "cpp":
+            from pytest_xinchuang.packages.sdk_ast.cpp.reader import extract_cpp
+
+            extract_cpp(place, self.options.targets, output, version=version, flags=self.options.c_flags)
         elif language == "java":
             from pytest_xinchuang.packages.sdk_ast.java.reader import extract_java
 
@@ -272,7 +283,7 @@ class Sources:
         else:
             raise XcError(
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
-                mend=_("--kind go, c, java, python, typescript, protobuf or openapi"),
+                mend=_("--kind go, c, cpp, java, python, typescript, protobuf or openapi"),
             )
         return self._placed(Snapshot(output, label, ours=True), place)
 

@@ -9,6 +9,7 @@ from pytest_xinchuang.messages import Message, _, joined, verbatim
 LANGUAGES: Mapping[str, Message] = {
     "go": verbatim("Go"),
     "c": verbatim("C"),
+    "cpp": verbatim("C++"),
     "java": verbatim("Java"),
     "python": verbatim("Python"),
     "typescript": verbatim("TypeScript"),

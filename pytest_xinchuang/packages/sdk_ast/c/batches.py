@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.c.clients import Lines
 from pytest_xinchuang.packages.sdk_ast.c.linker import Libraries
 from pytest_xinchuang.packages.sdk_ast.judge.client import Client, Outcome, Trial
-from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol
 
 _FILE = "client.c"
 _ASSERTED = "static assertion failed"
@@ -22,17 +21,18 @@ _LINKER = "ld"
 
 @dataclass(frozen=True)
 class Batch:
-    """Clients of one header, in C or in C++; ``starts`` are their first lines."""
+    """Clients of one header, in C or in C++; ``starts`` are their first lines, ``prelude`` whole lines before each."""
 
     header: str
     cxx: bool
     lines: tuple[Lines, ...]
     text: str
     starts: tuple[int, ...]
+    prelude: str = ""
 
     @classmethod
-    def of(cls, header: str, lines: Sequence[Lines], *, cxx: bool) -> Batch:
-        head = f"#include {header}\n"
+    def of(cls, header: str, lines: Sequence[Lines], *, cxx: bool, prelude: str = "") -> Batch:
+        head = f"#include {header}\n{prelude}"
         if cxx:
             head += "#define _Static_assert static_assert\n#define _Alignof alignof\n#define _Bool bool\n"
         text, starts, at = head, [], head.count("\n") + 1
@@ -40,11 +40,11 @@ class Batch:
             starts.append(at)
             text += one.text.replace("%", str(n)) + "\n"
             at += one.text.count("\n") + 1
-        return cls(header, cxx, tuple(lines), text, tuple(starts))
+        return cls(header, cxx, tuple(lines), text, tuple(starts), prelude)
 
     def source(self, number: int) -> str:
         """A client by itself."""
-        return f"#include {self.header}\n{self.lines[number].text.replace('%', '')}\n"
+        return f"#include {self.header}\n{self.prelude}{self.lines[number].text.replace('%', '')}\n"
 
 
 def tried(
@@ -121,14 +121,17 @@ def _in_client(diagnostic: Any) -> int:
     return int(diagnostic.location.line) if file is not None and Path(file.name).name == _FILE else 0
 
 
-def linked(symbols: Mapping[str, Symbol], old: Libraries, new: Libraries, target: str) -> Iterator[Trial]:
-    """Programs that were linked with the old libraries, bound to the new ones; and linked anew."""
+def linked(
+    names: Iterable[tuple[str, str]], old: Libraries, new: Libraries, target: str, where: str = ""
+) -> Iterator[Trial]:
+    """Programs that were linked with the old libraries, bound to the new ones; and linked anew.
+
+    Args:
+        names: what declarations are called, and what linkers call them.
+    """
     if not old.known or not new.known:
         return
-    for name, symbol in symbols.items():
-        if symbol["kind"] not in ("func", "var") or " <" in name:
-            continue
-        link = str((symbol.get("facts") or {}).get("link", name))
+    for name, link in names:
         wanted = next((s["facts"] for s in old.exports.get(link, ()) if s["facts"]["default"]), None)
         if wanted is None or wanted["library"] not in new.sonames:
             continue
@@ -136,5 +139,5 @@ def linked(symbols: Mapping[str, Symbol], old: Libraries, new: Libraries, target
         again = bound or new.exported(link)
         said = "" if bound else f"undefined symbol: {link}"
         outcome = {True: Outcome.HOLDS, False: Outcome.FAILS}
-        client = Client(name, "link", {}, also=())
+        client = Client(name, _in("link", where), {}, also=())
         yield Trial(client, Outcome.HOLDS, outcome[again], outcome[bound], said, _LINKER, target)

@@ -111,7 +111,7 @@ class HeadersReader:
         return self._parse(text, cxx=self.cxx if cxx is None else cxx, macros=macros, bodies=bodies)
 
     def _seen(self, header: Path) -> Seen:
-        unit = self._include(header)
+        unit = self._include(header, bodies=True)
         errors = errors_of(unit)
         reaches, system = {header}, set()
         for inclusion in unit.get_includes():
@@ -215,12 +215,14 @@ def write_delivered(
     output: Path,
     first: Mapping[str, Any],
     read: Callable[[Delivered, str], HeadersReader],
+    more: Callable[[], Mapping[str, Any]] = dict,
 ) -> None:
     """Write the snapshot of what is delivered: headers as ``read`` reads them for a target, and shared libraries.
 
     Args:
         root: a directory, or one header of which what it brings along is read.
         first: of the first record, what is not the same for C and C++.
+        more: of it, what is known when all is read.
 
     Raises:
         XcError: there is no header, or a target that is not known.
@@ -243,7 +245,7 @@ def write_delivered(
         exports, problems = read_libraries(source.place, source.libraries)
         held = [(target, exports.get(target, {}), problems) for target in targets]
         packages.append((LIBRARIES, "", _digest(source.place, source.libraries), held))
-    write_snapshot(output, {**first, "name": PACKAGE, "targets": list(targets)}, packages)
+    write_snapshot(output, {**first, **more(), "name": PACKAGE, "targets": list(targets)}, packages)
 
 
 def _digest(place: Path, files: Sequence[Path], names: Sequence[str] = ()) -> str:

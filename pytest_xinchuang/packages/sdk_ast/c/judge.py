@@ -49,7 +49,7 @@ class CJudge:
                 where = "C++" if batch.cxx else ""
                 found += tried(batch, words[0], words[1], target=target, where=where, promised=promised)
             libraries = [Libraries.of(side.package(LIBRARIES, target)) for side in (old, new)]
-            found += linked(symbols[0], libraries[0], libraries[1], target)
+            found += linked(_links(symbols[0]), libraries[0], libraries[1], target)
         return found
 
     def _words(self, batch: Batch, side: Delivered, target: str) -> list[str]:
@@ -83,3 +83,10 @@ def _batches(old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -> Iterator[B
                 if symbol is not None:
                     lines += clients_of(name, symbol, new.get(own) or new.get(name), cxx=cxx)
             yield Batch.of(header, lines, cxx=cxx)
+
+
+def _links(symbols: Mapping[str, Symbol]) -> Iterator[tuple[str, str]]:
+    """Functions and variables with the names that linkers know."""
+    for name, symbol in symbols.items():
+        if symbol["kind"] in ("func", "var") and " <" not in name:
+            yield name, str((symbol.get("facts") or {}).get("link", name))

@@ -40,6 +40,12 @@ def _c(sources: Sources) -> Judge:
     return CJudge(sources)
 
 
+def _cpp(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.cpp.judge import CppJudge
+
+    return CppJudge(sources)
+
+
 def _java(sources: Sources) -> Judge:
     from pytest_xinchuang.packages.sdk_ast.judge.java.judge import JavaJudge
 
@@ -73,6 +79,7 @@ def _openapi(_sources: Sources) -> Judge:
 JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "go": _go,
     "c": _c,
+    "cpp": _cpp,
     "java": _java,
     "python": _python,
     "typescript": _typescript,
@@ -84,6 +91,7 @@ JUDGES: dict[str, Callable[[Sources], Judge]] = {
 UNEXPLAINED = {
     "go": "GO-UNEXPLAINED",
     "c": "C-UNEXPLAINED",
+    "cpp": "CPP-UNEXPLAINED",
     "java": "JAVA-UNEXPLAINED",
     "python": "PY-UNEXPLAINED",
     "typescript": "TS-UNEXPLAINED",

@@ -1,0 +1,1 @@
+struct A { protected: void f(); };

@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+id x = 3;

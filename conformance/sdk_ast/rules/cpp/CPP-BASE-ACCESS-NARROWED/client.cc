@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+B &f(A &a) { return a; }

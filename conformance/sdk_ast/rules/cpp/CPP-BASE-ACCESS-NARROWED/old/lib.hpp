@@ -1,0 +1,2 @@
+struct B { };
+struct A : public B { };

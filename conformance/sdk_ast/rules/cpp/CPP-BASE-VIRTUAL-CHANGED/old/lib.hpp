@@ -1,0 +1,2 @@
+struct B { int x; };
+struct A : B { };

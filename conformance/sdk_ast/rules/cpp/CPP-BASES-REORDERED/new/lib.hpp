@@ -1,0 +1,3 @@
+struct B { int b; };
+struct C { int c; };
+struct A : C, B { };

@@ -1,0 +1,1 @@
+struct alignas(16) A { char x[16]; };

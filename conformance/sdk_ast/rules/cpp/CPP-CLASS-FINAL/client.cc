@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+class B : public A { };

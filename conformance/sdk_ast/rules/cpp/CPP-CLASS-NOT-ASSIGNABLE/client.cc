@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+void f(A &a, const A &b) { a = b; }

@@ -1,0 +1,1 @@
+struct A { A(); A(const A &) = delete; int x; };

@@ -1,0 +1,1 @@
+struct A { A(); A(A &&) = delete; A(const A &) = delete; };

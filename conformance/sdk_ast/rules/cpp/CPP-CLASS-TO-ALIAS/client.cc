@@ -1,0 +1,3 @@
+#include "old/lib.hpp"
+class A;
+A *p;

@@ -1,0 +1,1 @@
+constexpr int a = 1;

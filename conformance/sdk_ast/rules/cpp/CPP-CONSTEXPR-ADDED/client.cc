@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+int g() { return f(); }

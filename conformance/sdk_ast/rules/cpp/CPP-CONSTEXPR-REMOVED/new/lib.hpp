@@ -1,0 +1,1 @@
+inline int f() { return 1; }

@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+static_assert(sizeof(E) == sizeof(int), "compiled in");

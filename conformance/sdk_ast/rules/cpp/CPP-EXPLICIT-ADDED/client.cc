@@ -1,0 +1,3 @@
+#include "old/lib.hpp"
+void f(A);
+void g() { f(1); }

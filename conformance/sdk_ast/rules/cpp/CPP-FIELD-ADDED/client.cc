@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+int f(A &a) { return a.x; }

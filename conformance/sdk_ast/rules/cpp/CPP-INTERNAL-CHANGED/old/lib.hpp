@@ -1,0 +1,2 @@
+namespace detail { void f(); }
+void g();

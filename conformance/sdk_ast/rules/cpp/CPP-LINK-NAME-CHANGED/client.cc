@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+void g() { f(1); }

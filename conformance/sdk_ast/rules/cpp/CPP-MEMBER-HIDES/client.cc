@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+void g(A &a) { a.f(1); }

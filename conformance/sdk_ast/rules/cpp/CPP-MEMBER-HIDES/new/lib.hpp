@@ -1,0 +1,2 @@
+struct B { void f(int); };
+struct A : B { void f(int *); };

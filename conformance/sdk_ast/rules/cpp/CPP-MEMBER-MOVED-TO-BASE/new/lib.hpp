@@ -1,0 +1,2 @@
+struct B { void f(); };
+struct A : B { };

@@ -1,0 +1,3 @@
+namespace a { void f(); }
+namespace b { void g(); }
+namespace x = b;

@@ -1,0 +1,1 @@
+namespace a { void f(); }

@@ -1,0 +1,1 @@
+class A { int y; int x; public: int get() const { return x; } };

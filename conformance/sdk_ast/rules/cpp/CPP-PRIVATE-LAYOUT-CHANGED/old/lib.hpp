@@ -1,0 +1,1 @@
+class A { int x; int y; public: int get() const { return x; } };

@@ -1,0 +1,3 @@
+#include "old/lib.hpp"
+struct B : A { };
+B b;

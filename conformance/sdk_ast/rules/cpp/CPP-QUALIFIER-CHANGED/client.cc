@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+void g(const A &a) { a.f(); }

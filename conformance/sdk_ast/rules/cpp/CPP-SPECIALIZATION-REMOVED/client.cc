@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+int f(A<int> &a) { return a.x; }

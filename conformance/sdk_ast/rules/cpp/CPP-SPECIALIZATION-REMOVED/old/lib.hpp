@@ -1,0 +1,2 @@
+template <class T> struct A { };
+template <> struct A<int> { int x; };

@@ -1,0 +1,1 @@
+template <class T = const char *> struct A { T x; };

@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+A<> a;

@@ -1,0 +1,3 @@
+#include "old/lib.hpp"
+template <class T> struct A;
+A<int> *p;

@@ -1,0 +1,2 @@
+template <class T> struct A { };
+template <template <class> class C> struct H { };

@@ -1,0 +1,2 @@
+using a = int;
+using b = int;

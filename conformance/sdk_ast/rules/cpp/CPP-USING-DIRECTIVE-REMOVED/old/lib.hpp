@@ -1,0 +1,2 @@
+namespace a { void f(); }
+namespace b { using namespace a; }

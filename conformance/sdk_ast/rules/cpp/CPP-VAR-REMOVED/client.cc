@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+int f() { return a; }

@@ -1,0 +1,1 @@
+extern thread_local int a;

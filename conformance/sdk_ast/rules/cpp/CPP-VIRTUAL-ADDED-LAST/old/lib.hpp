@@ -1,0 +1,1 @@
+struct A final { virtual void f(); };

@@ -1,0 +1,2 @@
+#include "old/lib.hpp"
+struct B : A { void f() override; };

@@ -1,0 +1,1 @@
+"""C++ headers and the libraries beside them: read, compared, and judged by clients."""
