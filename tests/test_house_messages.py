@@ -54,7 +54,6 @@ ALLOWED: dict[str, str] = {
     "packages/mru/counterfactuals.py": "an os-release",
     "packages/sdk_ast/c/clients.py": GENERATED,
     "packages/sdk_ast/cpp/clients.py": GENERATED,
-    "packages/sdk_ast/cpp/judge.py": OF_CLANG,
     "packages/sdk_ast/c/batches.py": OF_CLANG,
     "packages/sdk_ast/c/headers.py": OF_CLANG,
     "packages/sdk_ast/typescript/clients.py": GENERATED,

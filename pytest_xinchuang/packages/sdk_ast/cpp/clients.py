@@ -95,7 +95,7 @@ def _function(name: str, facts: Mapping[str, Any], view: View) -> Iterator[Lines
     for count in range(least, len(values) + 1):
         # Who writes an operator writes it between its operands.
         yield Lines(name, "call", _body(f"(void){called}({', '.join(values[:count])});"), also, promised=not operator)
-    yield from _literal_calls(name, called, params, values, also)
+    yield from _literal_calls(name, called, _literally(params, view), values, also)
     yield from _infix(name, base, values, also)
     if not operator:
         yield from _results(name, facts, f"{called}({', '.join(values)})", also)
@@ -133,6 +133,21 @@ def _literal_calls(
             if re.search(fits, parameter if "char" in fits else bare):
                 given = ", ".join([*values[:at], literal, *values[at + 1 :]])
                 yield Lines(name, "call", _body(f"(void){called}({given});"), also)
+
+
+def _literally(params: list[str], view: View) -> list[str]:
+    """Parameters as callers see them who rely on a class being made of what they give ([class.conv.ctor] in ISO C++)."""
+    found = []
+    for parameter in params:
+        owner = parameter.removeprefix("const ").removesuffix(" &")
+        ways = [
+            f
+            for f in view.methods.get(owner, ())
+            if f.get("constructor") and not f.get("explicit") and not f.get("access")
+        ]
+        single = [str(f["params"][0]) for f in ways if len(f["params"]) == 1 and owner not in f["params"][0]]
+        found.append(single[0] if len(single) == 1 else parameter)
+    return found
 
 
 def _infix(name: str, base: str, values: list[str], also: tuple[str, ...]) -> Iterator[Lines]:
@@ -175,7 +190,8 @@ def _method(name: str, facts: Mapping[str, Any], view: View, values: list[str], 
     through = f"{called}::{member}" if facts.get("static") else f"{target}.{member}"
     for count in range(least, len(values) + 1):
         yield Lines(name, "call", _body(f"(void){through}({', '.join(values[:count])});"), also)
-    yield from _literal_calls(name, through, [_filled(p) for p in facts["params"]], values, also)
+    params = _literally([_filled(p) for p in facts["params"]], view)
+    yield from _literal_calls(name, through, params, values, also)
     yield from _infix(name, str(facts["base"]), [target, *values], also)
     yield from _results(name, facts, f"{through}({', '.join(values)})", also)
     if facts.get("noexcept"):
@@ -254,7 +270,9 @@ def _class(name: str, facts: Mapping[str, Any], view: View) -> Iterator[Lines]:
     for key, (relation, text) in ways.items():
         if traits[key]:
             yield Lines(name, relation, _body(text))
+    yield Lines(name, "address", _body(f"{called} *p = &xc_value<{called} &>(); (void)p;"))
     if traits["copy"] and not traits["abstract"]:
+        yield Lines(name, "allocate", _body(f"{called} *p = new {called}(xc_value<const {called} &>()); (void)p;"))
         yield Lines(name, "catch", _body(f"try {{ }} catch (const {called} &) {{ }}"))
     for base, access, _virtual in facts.get("bases") or ():
         if access == "public" and facts.get("template") is None:

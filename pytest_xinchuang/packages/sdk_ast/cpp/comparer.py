@@ -43,6 +43,9 @@ _LINKED = (
 )
 """What programs have compiled in, whosoever the name is: code in headers brought it to them."""
 
+_BUILT_IN = re.compile(r"::operator(?:&|,| new| delete| new\[\]| delete\[\])$")
+"""Operators that every class has without a declaration ([over.oper] in ISO C++)."""
+
 _TABLES = re.compile(r"_ZT[ISTV]|_ZGV")
 """Tables of virtual functions, type information and its names, tables of virtual bases, guards of variables (Itanium C++ ABI
 5.1.4.1 and 5.1.5.2)."""
@@ -125,6 +128,15 @@ class CppComparer(DeliveredComparer):
                 self.compare_symbol(PACKAGE, PACKAGE, name, symbol, other)
         self._headers(Headers(old.symbols), Headers(new.symbols), new.symbols)
         came = {n for n, s in after.items() if n not in before and s["kind"] in ("class", "module")}
+        for base, overloads in self._views[1].sets.items():
+            if base not in self._views[0].sets and _BUILT_IN.search(base) and not self._inside(base, gone):
+                deleted = {
+                    n: s
+                    for n, s in overloads.items()
+                    if s["facts"].get("deleted") or self._views[1].access(n) != "public"
+                }
+                for name, symbol in deleted.items():
+                    self.add("CPP-OVERLOAD-DELETED-ADDED", name, "", text_of(symbol), at=place_of(symbol))
         for name, symbol in after.items():
             base = (symbol.get("facts") or {}).get("base", name)
             if name not in before and base not in self._views[0].sets and not self._inside(name, came):
@@ -192,6 +204,14 @@ class CppComparer(DeliveredComparer):
         return found
 
     @cached_property
+    def _held(self) -> set[str]:
+        """How linkers begin the names of instances that the headers say a library holds (Itanium C++ ABI 5.1.5)."""
+        package = self.old.package(PACKAGE)
+        symbols = package.symbols if package else {}
+        own = {n.rpartition("::")[2] for n, s in symbols.items() if (s.get("facts") or {}).get("extern")}
+        return {f"{len(name)}{name}I" for name in own}
+
+    @cached_property
     def _by_link(self) -> dict[str, str]:
         """Names of linkers -> the declarations of the old version that they are of."""
         package = self.old.package(PACKAGE)
@@ -205,6 +225,8 @@ class CppComparer(DeliveredComparer):
         name = old["facts"]["name"]
         if name not in declared and _OF_THE_STANDARD.match(name):
             return
+        if name not in declared and any(code in name for code in self._held):
+            declared = declared | {name}
         if _TABLES.match(name):  # nobody has their sizes compiled in: what stands in them is compared by the headers
             old = {**old, "facts": {key: value for key, value in old["facts"].items() if key != "size"}}
         super()._export(old, scope, came, declared)
@@ -226,7 +248,10 @@ class CppComparer(DeliveredComparer):
             return
         if kind in ("field", "var", "type", "const", "class") and owner and new.inherited(owner, member) is not None:
             return
-        if kind == "class" and "<" in name.rpartition("::")[2]:
+        takes = facts.get("params") if kind == "macro" and facts.get("takes") else None
+        if takes is not None and any(len(s["facts"]["params"]) == takes for s in new.sets.get(name, {}).values()):
+            self.add("C-MACRO-BODY-CHANGED", name, text_of(symbol), name, at=at)
+        elif kind == "class" and "<" in name.rpartition("::")[2]:
             self.add("CPP-SPECIALIZATION-REMOVED", name, text_of(symbol), "", at=at)
         elif old.access(name) != "private":
             rule = _REMOVED.get(kind, "CPP-TYPE-REMOVED")
@@ -250,6 +275,7 @@ class CppComparer(DeliveredComparer):
             and name.partition("<")[0] in self._views[0].symbols
         ):
             self.add("CPP-SPECIALIZATION-ADDED", name, "", text_of(symbol), at=at)
+            self._lacking(name, at)
         elif symbol["kind"] == "method" and (hidden := self._hides(name, symbol)):
             self.add("CPP-MEMBER-HIDES", name, hidden, text_of(symbol), at=at)
         elif symbol["kind"] == "const" and enum and enum in self._views[0].symbols:
@@ -260,6 +286,26 @@ class CppComparer(DeliveredComparer):
             self.add("CPP-FIELD-ADDED", name, "", text_of(symbol), cause=f"{owner} layout", at=at)
         else:
             self.add("CPP-SYMBOL-ADDED", name, "", text_of(symbol), at=at)
+
+    def _lacking(self, name: str, at: str) -> None:
+        """What a new specialization lacks of what its template gave, where the arguments are not as new as it is."""
+        old, new = self._views
+        template, _angle, given = name.partition("<")
+        if any(word in new.symbols and word not in old.symbols for word in re.findall(r"[\w:]+", given)):
+            return
+        for member, symbol in old.symbols.items():
+            if not member.startswith(f"{template}::") or old.access(member) != "public" or symbol["kind"] == "header":
+                continue
+            rest = member[len(template) :]
+            base = name + str((symbol.get("facts") or {}).get("base", member))[len(template) :]
+            own = rest.partition("(")[0].rpartition("::")[2].lstrip("~") == template.rpartition("::")[2]
+            if not own and base not in new.sets and name + rest not in new.symbols:
+                rule = (
+                    "CPP-FUNC-REMOVED"
+                    if symbol["kind"] in FUNCTIONS
+                    else _REMOVED.get(symbol["kind"], "CPP-TYPE-REMOVED")
+                )
+                self.add(rule, name + rest, text_of(symbol), "", cause=f"+ {name}", at=at)
 
     def _hides(self, name: str, symbol: Symbol) -> str:
         """What a new member function takes away from callers of one that a base class has ([class.member.lookup] in ISO

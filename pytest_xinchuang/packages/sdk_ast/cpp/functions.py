@@ -125,7 +125,13 @@ def function_facts(cursor: Any) -> dict[str, Any]:
     defined = cursor.is_definition() and not facts.get("deleted")
     in_class = defined and cursor.lexical_parent is not None and cursor.lexical_parent.kind.name not in _SPACES
     spelled_inline = re.search(r"\b(inline|constexpr|consteval)\b", signature)
-    if spelled_inline or in_class or (template and defined) or _in_template(cursor):
+    if (
+        spelled_inline
+        or "_GLOBAL__N_" in cursor.mangled_name
+        or in_class
+        or (template and defined)
+        or _in_template(cursor)
+    ):
         facts["inline"] = True
     if not template and not _in_template(cursor) and cursor.mangled_name:
         facts["link"] = cursor.mangled_name

@@ -32,7 +32,7 @@ class CppJudge:
             HostFault: libclang does not read at all.
         """
         old, new = comparison.old, comparison.new
-        if old.place is None or new.place is None or old.digest == new.digest:
+        if old.place is None or new.place is None or _sources(old) == _sources(new):
             return ()
         found: list[Trial] = []
         sides = (delivered(old.place), old), (delivered(new.place), new)
@@ -71,6 +71,11 @@ def _batches(view: View, old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -
             for line in clients_of(name, view.symbols[name], view)
         ]
         yield Batch.of(header, lines, cxx=True, prelude=PRELUDE)
+
+
+def _sources(snapshot: Snapshot) -> set[str]:
+    """The digests of what was read. Declarations alone do not tell what templates ask of their arguments in their bodies."""
+    return {package.record.source for packages in snapshot.packages.values() for package in packages}
 
 
 def _links(view: View) -> Iterator[tuple[str, str]]:

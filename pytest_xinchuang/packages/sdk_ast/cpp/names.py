@@ -20,15 +20,14 @@ def internal(name: str) -> bool:
 
 
 def scope_of(cursor: Any) -> tuple[str, ...] | None:
-    """The names of the namespaces and classes around a declaration, without inline namespaces; None: nobody can name it."""
+    """The names of the namespaces and classes around a declaration, without those that are inline or have no name; None: nobody
+    can name it."""
     found: list[str] = []
     parent = cursor.semantic_parent
     while parent is not None and parent.kind.name != "TRANSLATION_UNIT":
         kind = parent.kind.name
         if kind == "NAMESPACE":
-            if not parent.spelling:
-                return None
-            if not is_inline(parent):
+            if parent.spelling and not is_inline(parent):
                 found.append(parent.spelling)
         elif kind in ("LINKAGE_SPEC", "UNEXPOSED_DECL"):
             pass

@@ -35,7 +35,9 @@ Named = tuple[str, dict[str, Any]]
 
 _PROBE = "xc_probe_"
 _REFERENCES = ("DECL_REF_EXPR", "MEMBER_REF_EXPR", "CALL_EXPR", "MEMBER_REF", "OVERLOADED_DECL_REF")
-_CODE = (*FUNCTIONS, "FIELD_DECL", "VAR_DECL", "LAMBDA_EXPR")
+_EXTERN = re.compile(
+    r"\bextern\s+template\s+(?:class|struct)\s+(?:\[\[\w+\]\]\s*)?(?:[A-Z_][A-Z0-9_]*\s+)?([\w:]+)\s*<"
+)
 
 
 @dataclass
@@ -56,6 +58,7 @@ class CppReader(HeadersReader):
         self.cxx = True
         for seen in self._read_headers(self.source.headers):
             self._header(seen)
+        self._instantiated()
         for usr, name in self._usr.items():
             symbol = self.symbols.get(name)
             if symbol is None or symbol["kind"] not in ("func", "method", "var", "field"):
@@ -107,6 +110,15 @@ class CppReader(HeadersReader):
             kept_symbol = self.symbols.get(name)
             self.symbols[name] = _merged(kept_symbol, symbol) if kept_symbol else symbol
 
+    def _instantiated(self) -> None:
+        """Mark the templates whose instances a library holds ([temp.explicit] in ISO C++): clients do not compile these."""
+        text = "\n".join(h.read_text(encoding="utf-8", errors="replace") for h in self.source.headers)
+        for match in _EXTERN.finditer(text):
+            own = match[1].rpartition("::")[2]
+            for name, symbol in self.symbols.items():
+                if symbol["kind"] == "class" and name.rpartition("::")[2] == own:
+                    symbol["facts"]["extern"] = True
+
     def _header(self, seen: Seen) -> None:
         """The record of a header: what a client that includes it alone gets."""
         known = set(self.source.headers)
@@ -139,9 +151,7 @@ class CppReader(HeadersReader):
         if scope is None:
             return
         if kind == "NAMESPACE":
-            if not cursor.spelling:
-                return
-            if not is_inline(cursor):
+            if cursor.spelling and not is_inline(cursor):
                 yield joined_name(scope, cursor.spelling), {"kind": "module", "facts": {}}, cursor.location.line
             for child in cursor.get_children():
                 yield from self._declared(child)
