@@ -12,6 +12,7 @@ from pytest_xinchuang.packages.sdk_ast.cpp.functions import (
     constraint,
     function_facts,
     signature,
+    spelled_type,
     template_parameters,
 )
 
@@ -38,7 +39,7 @@ def class_facts(cursor: Any) -> dict[str, Any]:
     if not cursor.is_definition():
         return {**facts, "incomplete": True}
     facts["bases"] = [
-        [base.type.get_canonical().spelling, access_of(base), _virtual_base(base)]
+        [spelled_type(base.type), access_of(base), _virtual_base(base)]
         for base in cursor.get_children()
         if base.kind.name == "CXX_BASE_SPECIFIER"
     ]
@@ -99,7 +100,7 @@ def fields(cursor: Any) -> Iterator[tuple[str, dict[str, Any]]]:
                     yield inner, {**facts, "offset": moved}
             continue
         bits = _offset(cursor, member)
-        facts = {"type": member.type.get_canonical().spelling, "offset": bits // 8 if bits >= 0 else -1}
+        facts = {"type": spelled_type(member.type), "offset": bits // 8 if bits >= 0 else -1}
         if member.is_bitfield():
             facts["bits"] = [bits, member.get_bitfield_width()]
         if (access := access_of(member)) != "public":

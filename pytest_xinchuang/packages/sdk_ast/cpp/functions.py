@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.packages.sdk_ast.c.headers import pretty
@@ -19,6 +21,15 @@ ATTRIBUTES = {
 """Facts of a declaration, as clang writes its attributes down."""
 
 _VISIBILITY = re.compile(r'visibility\("(hidden|internal|protected)"\)')
+
+
+_PLACE = re.compile(r" at [^()]*:\d+:\d+\)")
+"""Where a type without a name stands, as clang calls it by: no part of the type."""
+
+
+def spelled_type(t: Any) -> str:
+    """A canonical type as clang writes it."""
+    return _PLACE.sub(")", t.get_canonical().spelling)
 
 
 def access_of(cursor: Any) -> str:
@@ -58,6 +69,9 @@ def template_parameters(cursor: Any) -> list[dict[str, Any]]:
 
 def constraint(cursor: Any) -> str:
     """The requires clauses of a declaration ([temp.constr] in ISO C++), as they are written."""
+    file = cursor.location.file
+    if file is not None and not _asks(file.name):
+        return ""
     words: list[str] = []
     depth, on = 0, False
     for token in cursor.get_tokens():
@@ -70,6 +84,20 @@ def constraint(cursor: Any) -> str:
         if on:
             words.append(word)
     return " ".join(words)
+
+
+def _asks(file: str) -> bool:
+    """Whether a file has a requires clause at all: tokens are slow to come by."""
+    try:
+        about = Path(file).stat()
+    except OSError:
+        return True  # a client of ours, which is in no file
+    return _asked(file, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _asked(file: str, _size: int, _changed: int) -> bool:
+    return b"requires" in Path(file).read_bytes()
 
 
 def function_facts(cursor: Any) -> dict[str, Any]:
@@ -85,8 +113,8 @@ def function_facts(cursor: Any) -> dict[str, Any]:
     name = cursor.kind.name
     spelled = t.spelling
     tail = spelled.rpartition(")")[2] if "noexcept(" not in spelled else spelled
-    params = [p.get_canonical().spelling for p in t.argument_types()]
-    facts: dict[str, Any] = {"params": params, "result": t.get_result().spelling, **attributes(head)}
+    params = [spelled_type(p) for p in t.argument_types()]
+    facts: dict[str, Any] = {"params": params, "result": spelled_type(t.get_result()), **attributes(head)}
     if name in ("CONSTRUCTOR", "DESTRUCTOR"):
         facts["result"] = ""
     defaults = _defaults(cursor)

@@ -26,6 +26,7 @@ from pytest_xinchuang.packages.sdk_ast.cpp.functions import (
     function_facts,
     heads,
     signature,
+    spelled_type,
     template_parameters,
 )
 from pytest_xinchuang.packages.sdk_ast.cpp.names import display, encoded, is_inline, joined_name, scope_of
@@ -48,6 +49,7 @@ class CppReader(HeadersReader):
     _usr: dict[str, str] = field(default_factory=dict)
     _inlined: set[str] = field(default_factory=set)
     _unresolved: set[str] = field(default_factory=set)
+    _reached: set[tuple[str, int]] = field(default_factory=set)
 
     def read(self) -> None:
         """Read all headers.
@@ -172,11 +174,11 @@ class CppReader(HeadersReader):
             yield name, {"kind": "var", "facts": _variable(cursor)}
         elif kind in ("TYPEDEF_DECL", "TYPE_ALIAS_DECL"):
             under = cursor.underlying_typedef_type.get_canonical()
-            facts = {"type": under.spelling, **_shown(cursor)}
+            facts = {"type": spelled_type(under), **_shown(cursor)}
             yield name, {"kind": "type", "alias": True, "facts": facts, "size": under.get_size()}
         elif kind == "TYPE_ALIAS_TEMPLATE_DECL":
             alias = next((c for c in cursor.get_children() if c.kind.name == "TYPE_ALIAS_DECL"), None)
-            text = alias.underlying_typedef_type.get_canonical().spelling if alias is not None else ""
+            text = spelled_type(alias.underlying_typedef_type) if alias is not None else ""
             facts = {"type": text, "template": template_parameters(cursor), **_shown(cursor)}
             yield name, {"kind": "type", "alias": True, "facts": facts}
         elif kind == "ENUM_DECL":
@@ -243,6 +245,11 @@ class CppReader(HeadersReader):
 
     def _reach(self, cursor: Any) -> None:
         """Note what code in headers uses: a client has that code compiled in."""
+        location = cursor.location
+        key = (location.file.name if location.file else "", location.offset)
+        if key in self._reached:
+            return
+        self._reached.add(key)
         for inner in cursor.walk_preorder():
             if inner.kind.name not in _REFERENCES:
                 continue
@@ -346,7 +353,7 @@ def _variable(cursor: Any) -> dict[str, Any]:
     text = pretty(cursor)
     head = text.partition(" = ")[0]
     t = cursor.type.get_canonical()
-    facts: dict[str, Any] = {"type": t.spelling, "size": t.get_size(), **attributes(head), **_shown(cursor)}
+    facts: dict[str, Any] = {"type": spelled_type(t), "size": t.get_size(), **attributes(head), **_shown(cursor)}
     member = cursor.semantic_parent is not None and cursor.semantic_parent.kind.name in CLASSES
     for word in ("constexpr", "inline"):
         if re.search(rf"\b{word}\b", head):
