@@ -5,16 +5,19 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_xinchuang.advise.xml import Element, read_xml
-from pytest_xinchuang.messages import _, told, verbatim
+from pytest_xinchuang.messages import Message, _, told, verbatim
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.signatures import signed
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Digest, Locked, digest, digests_of
 from pytest_xinchuang.packages.supply_chain.registries import (
     Published,
     PublishedFile,
     Registries,
+    Signed,
     Standing,
     first,
     worst,
@@ -50,7 +53,38 @@ def _sidecar(text: str, algorithm: str) -> Digest | None:
 
 
 def published(entry: Locked, registries: Registries) -> Published | Gone:
-    """What was published under a name and version."""
+    """What was published under a name and version, with what the publisher's signatures say where keys were given.
+
+    Raises:
+        XcError: the keys cannot be read.
+    """
+    found = _published(entry, registries)
+    keys = registries.keys("maven", entry.name)
+    if isinstance(found, Gone) or not keys:
+        return found
+    verdicts = [_signature(one, registries, keys) for one in found.files]
+    worst_of = next((v for rank in (Signed.BAD, Signed.UNKNOWN, Signed.GOOD) for v in verdicts if v[0] is rank), None)
+    vouched = worst_of is not None and worst_of[0] is Signed.GOOD and found.complete
+    standing = Standing.SIGNED if vouched and found.standing is Standing.CACHED else found.standing
+    return replace(found, signature=worst_of, standing=standing)
+
+
+def _signature(file: PublishedFile, registries: Registries, keys: list[Path]) -> tuple[Signed, Message]:
+    """What the signature says that was published beside a file."""
+    data = file.path or (registries.artifact(file.url) if file.url else None)
+    if not isinstance(data, Path):
+        return Signed.UNKNOWN, data.why if data is not None else _("no file of it is here")
+    beside = file.path.with_name(f"{file.path.name}.asc") if file.path is not None else None
+    if beside is not None and beside.is_file():
+        return signed(data, beside.read_bytes(), keys)
+    answer = registries.get(f"{file.url}.asc") if file.url else None
+    if isinstance(answer, bytes):
+        return signed(data, answer, keys)
+    detail = _("no signature of {file} was published", file=verbatim(file.name))
+    return Signed.UNKNOWN, answer.why if answer is not None and not answer.certain else detail
+
+
+def _published(entry: Locked, registries: Registries) -> Published | Gone:
     gone: list[Gone] = []
     places = registries.directories("maven")
     if found := first((_in_directory(entry, place, Standing.PUBLISHED) for place in places), gone):
