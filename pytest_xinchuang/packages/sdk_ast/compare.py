@@ -254,8 +254,8 @@ def _merge(found: Sequence[tuple[str, list[Change]]], targets: tuple[str, ...]) 
 
 def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names: Mapping[str, str]) -> Comparer:
     if old.header.language == "go":
-        from pytest_xinchuang.packages.sdk_ast.golang import GoComparer
-        from pytest_xinchuang.packages.sdk_ast.goside import GoSide
+        from pytest_xinchuang.packages.sdk_ast.golang.comparer import GoComparer
+        from pytest_xinchuang.packages.sdk_ast.golang.side import GoSide
 
         return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
     return _comparer_of(old.header.language)(Side(old, target), Side(new, new_target), names)

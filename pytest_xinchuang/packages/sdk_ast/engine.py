@@ -13,9 +13,9 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.messages import Message, _, verbatim
-from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
 from pytest_xinchuang.packages.sdk_ast.delivered import java_is_new_enough, native_files, python_is_new_enough
+from pytest_xinchuang.packages.sdk_ast.golang.build import run_go
 from pytest_xinchuang.packages.sdk_ast.judge.court import judged
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault, XcError
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
-from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, classes, snapshot_of
-from pytest_xinchuang.packages.sdk_ast.gosyntax import extract_syntax
+from pytest_xinchuang.packages.sdk_ast.golang.extractor import GoRequest, classes, snapshot_of
+from pytest_xinchuang.packages.sdk_ast.golang.syntax import extract_syntax
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.provision.archive import unpack
 from pytest_xinchuang.provision.cache import Cache

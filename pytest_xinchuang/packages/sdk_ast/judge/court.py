@@ -29,7 +29,7 @@ class Judge(Protocol):
 
 
 def _go(sources: Sources) -> Judge:
-    from pytest_xinchuang.packages.sdk_ast.judge.golang.judge import GoJudge
+    from pytest_xinchuang.packages.sdk_ast.golang.judge import GoJudge
 
     return GoJudge(sources)
 
@@ -41,13 +41,13 @@ def _c(sources: Sources) -> Judge:
 
 
 def _java(sources: Sources) -> Judge:
-    from pytest_xinchuang.packages.sdk_ast.judge.java.judge import JavaJudge
+    from pytest_xinchuang.packages.sdk_ast.java.judge import JavaJudge
 
     return JavaJudge(sources)
 
 
 def _python(sources: Sources) -> Judge:
-    from pytest_xinchuang.packages.sdk_ast.judge.python.judge import PythonJudge
+    from pytest_xinchuang.packages.sdk_ast.python.judge import PythonJudge
 
     return PythonJudge(sources)
 

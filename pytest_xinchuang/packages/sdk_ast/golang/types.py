@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_xinchuang.messages import _
-from pytest_xinchuang.packages.sdk_ast.goside import GoCorrespondence, Name
-from pytest_xinchuang.packages.sdk_ast.gosignatures import METHOD
+from pytest_xinchuang.packages.sdk_ast.golang.side import GoCorrespondence, Name
+from pytest_xinchuang.packages.sdk_ast.golang.signatures import METHOD
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.typetext import GoText
 

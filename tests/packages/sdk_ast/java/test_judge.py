@@ -12,15 +12,15 @@ import pytest
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare
 from pytest_xinchuang.packages.sdk_ast.java.jdk import Platform, platform
+from pytest_xinchuang.packages.sdk_ast.java.trier import find_jdk, package_of, try_clients
 from pytest_xinchuang.packages.sdk_ast.judge.client import Outcome
 from pytest_xinchuang.packages.sdk_ast.judge.court import judged
-from pytest_xinchuang.packages.sdk_ast.judge.java.trier import find_jdk, package_of, try_clients
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.process import Finished, Runner
-from tests.packages.sdk_ast.judge.java_cases import JAVAC
+from tests.packages.sdk_ast.java.truth import JAVAC
 
 needs_javac = pytest.mark.skipif(JAVAC is None, reason="needs javac")
 HOLDS, FAILS, UNTRIED = Outcome.HOLDS, Outcome.FAILS, Outcome.UNTRIED

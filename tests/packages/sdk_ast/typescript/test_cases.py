@@ -12,7 +12,7 @@ from pytest_xinchuang.packages.sdk_ast.compare import Comparison
 from pytest_xinchuang.packages.sdk_ast.rules import Rule, Rules
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
-from tests.packages.sdk_ast.ts_batch import Library, Seen, compiler_or_skip, diff, put, see
+from tests.packages.sdk_ast.typescript.batch import Library, Seen, compiler_or_skip, diff, put, see
 
 pytestmark = [pytest.mark.tools, pytest.mark.slow]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.optional import optional
-from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest
+from pytest_xinchuang.packages.sdk_ast.golang.extractor import GoRequest
 from pytest_xinchuang.packages.sdk_ast.problems import UNPARSED, problem_record
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
 

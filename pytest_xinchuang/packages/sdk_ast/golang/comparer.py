@@ -8,9 +8,9 @@ from typing import Any
 
 from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
-from pytest_xinchuang.packages.sdk_ast.goside import GoSide, Mismatch, Name, TypeParams, exported
-from pytest_xinchuang.packages.sdk_ast.gosignatures import FUNCTION, SignatureRules
-from pytest_xinchuang.packages.sdk_ast.gotypes import TypeComparison
+from pytest_xinchuang.packages.sdk_ast.golang.side import GoSide, Mismatch, Name, TypeParams, exported
+from pytest_xinchuang.packages.sdk_ast.golang.signatures import FUNCTION, SignatureRules
+from pytest_xinchuang.packages.sdk_ast.golang.types import TypeComparison
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.typetext import GoText
 from pytest_xinchuang.packages.sdk_ast.words import FACTS, listed, word

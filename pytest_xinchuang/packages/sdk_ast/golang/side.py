@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from pytest_xinchuang.packages.sdk_ast.comparer import Side
-from pytest_xinchuang.packages.sdk_ast.gosignatures import SignatureRules
+from pytest_xinchuang.packages.sdk_ast.golang.signatures import SignatureRules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Symbol, Type
 
 Name = tuple[str, str]

@@ -15,8 +15,8 @@ from typing import Any
 
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison
 from pytest_xinchuang.packages.sdk_ast.judge.client import Client, Outcome, Trial
-from pytest_xinchuang.packages.sdk_ast.judge.python.clients import Probe, clients_of, specials
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
+from pytest_xinchuang.packages.sdk_ast.python.clients import Probe, clients_of, specials
 from pytest_xinchuang.packages.sdk_ast.python.delivered import Delivered, Form, delivered, opened
 from pytest_xinchuang.packages.sdk_ast.python.reader import DISTRIBUTION
 from pytest_xinchuang.packages.sdk_ast.python.world import public

@@ -10,8 +10,8 @@ import pytest
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.messages import verbatim
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare
+from pytest_xinchuang.packages.sdk_ast.golang import judge
 from pytest_xinchuang.packages.sdk_ast.judge.court import judged
-from pytest_xinchuang.packages.sdk_ast.judge.golang import judge
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources

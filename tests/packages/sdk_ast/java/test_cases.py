@@ -6,7 +6,7 @@ import pytest
 
 from bench.cases import cases
 from pytest_xinchuang.packages.sdk_ast.compare import Judged
-from tests.packages.sdk_ast.judge.java_cases import JAVAC, said, truths
+from tests.packages.sdk_ast.java.truth import JAVAC, said, truths
 
 pytestmark = [pytest.mark.tools, pytest.mark.slow, pytest.mark.skipif(JAVAC is None, reason="needs javac")]
 

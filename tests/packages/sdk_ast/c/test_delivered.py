@@ -17,7 +17,7 @@ from pytest_xinchuang.packages.sdk_ast.compare import compare_across
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
 from pytest_xinchuang.provision.cache import Cache
-from tests.packages.sdk_ast.test_c import ALL, diff
+from tests.packages.sdk_ast.c.test_rules import ALL, diff
 from tests.packages.sdk_ast.trees import rules_of
 
 INT = {"kind": "basic", "name": "int"}

@@ -7,10 +7,10 @@ from itertools import islice
 
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison
 from pytest_xinchuang.packages.sdk_ast.comparer import Side
+from pytest_xinchuang.packages.sdk_ast.java.clients import write_clients
 from pytest_xinchuang.packages.sdk_ast.java.comparer import JavaComparer
+from pytest_xinchuang.packages.sdk_ast.java.trier import find_jdk, package_of, try_clients
 from pytest_xinchuang.packages.sdk_ast.judge.client import Trial
-from pytest_xinchuang.packages.sdk_ast.judge.java.clients import write_clients
-from pytest_xinchuang.packages.sdk_ast.judge.java.trier import find_jdk, package_of, try_clients
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.source import Sources
 

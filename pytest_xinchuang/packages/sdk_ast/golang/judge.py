@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison
-from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, clients
+from pytest_xinchuang.packages.sdk_ast.golang.extractor import GoRequest, clients
+from pytest_xinchuang.packages.sdk_ast.golang.questions import Asked, excluded
 from pytest_xinchuang.packages.sdk_ast.judge.client import Client, Outcome, Trial
-from pytest_xinchuang.packages.sdk_ast.judge.golang.questions import Asked, excluded
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.packages.sdk_ast.source import Sources

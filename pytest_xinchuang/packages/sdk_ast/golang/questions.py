@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison
-from pytest_xinchuang.packages.sdk_ast.golang import GoComparer
-from pytest_xinchuang.packages.sdk_ast.goside import GoSide, exported
+from pytest_xinchuang.packages.sdk_ast.golang.comparer import GoComparer
+from pytest_xinchuang.packages.sdk_ast.golang.side import GoSide, exported
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol
 
