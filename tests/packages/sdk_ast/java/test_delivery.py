@@ -39,6 +39,15 @@ def compiled(directory: Path, files: dict[str, str], *words: str) -> Path:
     return directory / "classes"
 
 
+def jar(path: Path, places: dict[str, Path], *, several: bool) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", f"Manifest-Version: 1.0\nMulti-Release: {str(several).lower()}\n")
+        for prefix, place in places.items():
+            for file in sorted(place.rglob("*.class")):
+                archive.write(file, prefix + file.relative_to(place).as_posix())
+    return path
+
+
 def weights(old: Path, new: Path, policy: ApiPolicy | None = None) -> dict[str, str]:
     with Sources(Cache(), ReadOptions(language="java")) as sources:
         sides = [sources.read(str(place)) for place in (old, new)]
@@ -76,6 +85,37 @@ class TestPairs:
             for age, text in (("old", old), ("new", new))
         ]
         assert weights(sides[0], sides[1]) == expected
+
+    @pytest.mark.parametrize(
+        ("newer", "manifest", "expected"),
+        [
+            ("public class P { public void m() {} public void n() {} }", True, {}),
+            ("public class P { public void m() {} public void n() {} public void more() {} }", True, {}),
+            ("public class P { public void m() {} }", True, {"JAVA-METHOD-REMOVED": "breaking"}),
+            ("public class P { public void m() {} void n() {} }", True, {"JAVA-METHOD-REMOVED": "breaking"}),
+            (
+                "public class P { public void m() {} public static void n() {} }",
+                True,
+                {"JAVA-METHOD-REMOVED": "breaking"},
+            ),
+            (
+                "public final class P { public void m() {} public void n() {} }",
+                True,
+                {"JAVA-CLASS-FINAL-ADDED": "breaking"},
+            ),
+            ("public class P { public void m() {} }", False, {}),
+        ],
+    )
+    def test_classes_for_newer_java(self, tmp_path: Path, newer: str, manifest: bool, expected: dict[str, str]) -> None:
+        base = {"p/P.java": "package p; public class P { public void m() {} public void n() {} }"}
+        old = jar(tmp_path / "old.jar", {"": compiled(tmp_path / "base", base)}, several=True)
+        forms = {
+            "": tmp_path / "base/classes",
+            "META-INF/versions/11/": compiled(tmp_path / "newer", {"p/P.java": f"package p; {newer}"}),
+        }
+        new = jar(tmp_path / "new.jar", forms, several=manifest)
+        found = weights(old, new)
+        assert {rule: weight for rule, weight in found.items() if weight == "breaking"} == expected
 
     def test_a_module_that_is_renamed(self, tmp_path: Path) -> None:
         old, new = (
