@@ -18,7 +18,7 @@ from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.java.classfile import BadClass, release_of
 from pytest_xinchuang.packages.sdk_ast.java.delivery import class_files
-from pytest_xinchuang.packages.sdk_ast.python.delivered import metadata_of, opened
+from pytest_xinchuang.packages.sdk_ast.python.delivered import ENTRY_POINTS, metadata_of, opened
 from pytest_xinchuang.tools.process import Runner
 
 EMPTY = "XC-BAD-009"
@@ -91,10 +91,11 @@ def python_wanted(place: Path) -> str:
     """
     with opened(place) as root:
         found = metadata_of(root)
-        if not (found.known or found.problem) and place.is_dir():
+        if not (found.known or found.problems) and place.is_dir():
             found = metadata_of(root.parent)
-    if found.problem:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=place, why=found.problem))
+    for file, why in found.problems.items():
+        if file != ENTRY_POINTS:
+            raise DataFileError(_("{path}: cannot be read: {why}", path=place / file, why=why))
     return found.requires_python
 
 

@@ -90,6 +90,40 @@ def test_metadata_that_cannot_be_read_promise_nothing(tmp_path: Path, name: str,
     delivered(tree(tmp_path, {"lib/__init__.py": "", name: text}))
 
 
+PROJECT = "[project]\nname = 'lib'\nscripts = {c = 'lib:f'}\n[tool.setuptools]\npackage-dir = {'' = 'python'}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", b"[project\n\xff"),
+        ("setup.cfg", b"[options\nx"),
+        ("setup.py", b"setup(\n"),
+        ("lib-1.dist-info/entry_points.txt", b"nothing [\n"),
+    ],
+)
+def test_what_describes_a_distribution_and_cannot_be_read_makes_it_undecided(
+    tmp_path: Path, name: str, text: bytes
+) -> None:
+    old: dict[str, str | bytes] = {"lib/__init__.py": "", "lib-1.dist-info/METADATA": "Name: lib\n"}
+    if "dist-info" in name:
+        old["lib-1.dist-info/entry_points.txt"] = "[console_scripts]\nc = lib:f\n"
+    else:
+        del old["lib-1.dist-info/METADATA"]
+    for before, after in ((old, {**old, name: text}), ({**old, name: text}, old), *[({**old, name: text},) * 2]):
+        found = diff(tmp_path / str(len(list(tmp_path.iterdir()))), before, after)
+        assert found.undecided and not found.breaking, found.changes
+        assert any(name.rpartition("/")[2] in str(one) for one in (*found.old.problems, *found.new.problems))
+
+
+def test_packages_in_a_directory_that_nothing_names_any_longer_are_undecided(tmp_path: Path) -> None:
+    old: dict[str, str | bytes] = {"python/lib/__init__.py": "def f(): pass\n", "pyproject.toml": PROJECT}
+    found = diff(tmp_path / "1", old, {**old, "pyproject.toml": PROJECT + "]"})
+    assert found.undecided and not found.breaking
+    twin = diff(tmp_path / "2", old, {"other/__init__.py": "", "pyproject.toml": PROJECT.replace("python'", ".'")})
+    assert twin.breaking
+
+
 def test_metadata_on_one_side_alone_are_no_difference(tmp_path: Path) -> None:
     project = "[project]\nname = 'lib'\n[project.scripts]\nc = 'lib:f'\n"
     old: dict[str, str | bytes] = {"lib/__init__.py": "", "pyproject.toml": project}
