@@ -53,7 +53,8 @@ found = []
 names = {}
 for side in ("old", "new"):
     places = [p for p in (Path(side, "src"), Path(side)) if p.is_dir()]
-    names[side] = {p.stem: str(top) for top in places for p in top.iterdir() if p.suffix == ".py" or list(p.glob("__init__.py*"))}
+    here = [(p, str(top)) for top in places for p in top.iterdir() if p.suffix == ".py" or list(p.glob("__init__.py*"))]
+    names[side] = {p.stem: top for p, top in here}
 for name, top in names["old"].items():
     if name not in names["new"]:
         sys.exit(11)

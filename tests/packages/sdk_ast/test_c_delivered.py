@@ -64,7 +64,9 @@ def test_a_link_to_a_header_is_that_header(tmp_path: Path) -> None:
         (root / "include/a.h").symlink_to("lib-1/a.h")
     comparison = diff(tmp_path, {}, {})
     assert rules_of(comparison) == {"C-FUNC-REMOVED": ["g"]} and not comparison.undecided
-    headers = [s for s in comparison.old.package("include", ALL[0]).symbols.items() if s[1]["kind"] == "header"]
+    package = comparison.old.package("include", ALL[0])
+    assert package is not None
+    headers = [s for s in package.symbols.items() if s[1]["kind"] == "header"]
     assert [(name, symbol["facts"]["declares"]) for name, symbol in headers] == [("<a.h>", ["f", "g"])]
 
 
@@ -75,7 +77,10 @@ def test_examples_in_the_documentation_are_no_api(tmp_path: Path) -> None:
 
 
 FACADE = "#define LIB_INLINE\n#include <lib.h>\n"
-PLAIN = "#ifndef LIB_H\n#define LIB_H\n#ifdef LIB_INLINE\nstatic inline int lib_f({inline}) {{ return 1; }}\n#else\nint lib_f({plain});\n#endif\n#endif\n"
+PLAIN = (
+    "#ifndef LIB_H\n#define LIB_H\n#ifdef LIB_INLINE\n"
+    "static inline int lib_f({inline}) {{ return 1; }}\n#else\nint lib_f({plain});\n#endif\n#endif\n"
+)
 
 
 @pytest.mark.parametrize(("plain", "inline"), [("int a", "void"), ("void", "int a")])
@@ -145,8 +150,12 @@ def test_a_file_that_is_called_a_library(tmp_path: Path) -> None:
         ("/* #define B */\n#if !defined(A)\n# define A 1\n#endif", {"A"}),
         ("#pragma once\n#define A", set()),
         ("#ifndef A\n#define B\n#endif", set()),
-        ("#ifdef __cplusplus\nextern \"C\" {\n#endif\n#ifndef A\n#define A\nint f(void);\n#endif\n", {"A"}),
-        ("#ifndef A\n#define A\nint f(void);\n#endif\n#if defined(X) && !defined(B)\n#define B\nint g(void);\n#endif\n", {"A", "B"}),
+        ('#ifdef __cplusplus\nextern "C" {\n#endif\n#ifndef A\n#define A\nint f(void);\n#endif\n', {"A"}),
+        (
+            "#ifndef A\n#define A\nint f(void);\n#endif\n"
+            "#if defined(X) && !defined(B)\n#define B\nint g(void);\n#endif\n",
+            {"A", "B"},
+        ),
         ("int f(void);\n#ifndef API\n#define API\n#define OTHER\n#endif\n", set()),
         ("int f(void);\n#ifndef API\n#define API\nint h(void);\n#endif\nAPI int g(void);\n", set()),
         ("#ifndef A\n", set()),
@@ -160,12 +169,25 @@ def test_a_guard_is_asked_for_and_defined_next_and_used_for_nothing_else(
     assert guards_of(tmp_path / "a.h") == guards
 
 
-@pytest.mark.parametrize("name", ["ZLIB_VERNUM", "LIB_VER_MAJOR", "LIBXML_DOTTED_VERSION", "X_VERSION", "X_PATCHLEVEL", "X_PACKAGE_STRING", "X_SOURCE_ID"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ZLIB_VERNUM",
+        "LIB_VER_MAJOR",
+        "LIBXML_DOTTED_VERSION",
+        "X_VERSION",
+        "X_PATCHLEVEL",
+        "X_PACKAGE_STRING",
+        "X_SOURCE_ID",
+    ],
+)
 def test_what_every_release_sets(name: str) -> None:
     assert of_the_release(name)
 
 
-@pytest.mark.parametrize("name", ["X_PROTOCOL_VERSION", "X_MAX_BUILD", "X_BUFFER", "X_COVER", "X_FILE_VERSION", "X_PACKAGE_SIZE"])
+@pytest.mark.parametrize(
+    "name", ["X_PROTOCOL_VERSION", "X_MAX_BUILD", "X_BUFFER", "X_COVER", "X_FILE_VERSION", "X_PACKAGE_SIZE"]
+)
 def test_what_no_release_sets_by_itself(name: str) -> None:
     assert not of_the_release(name)
 

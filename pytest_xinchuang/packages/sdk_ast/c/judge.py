@@ -193,7 +193,9 @@ def _linked(symbols: Mapping[str, Symbol], old: Libraries, new: Libraries, targe
             if soname not in linked:
                 linked.add(soname)
                 said = f"{soname}: cannot open shared object file"
-                yield Trial(Client(soname, "link", {}), Outcome.HOLDS, Outcome.UNTRIED, Outcome.FAILS, said, _LINKER, target)
+                yield Trial(
+                    Client(soname, "link", {}), Outcome.HOLDS, Outcome.UNTRIED, Outcome.FAILS, said, _LINKER, target
+                )
             continue
         bound = new.binds(wanted, new.scope(wanted["library"])) is not None
         again = bound or new.exported(link)

@@ -14,7 +14,14 @@ from typing import Any
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import _, verbatim
-from pytest_xinchuang.packages.sdk_ast.c.delivered import CXX_SUFFIXES, TRIPLES, Delivered, arguments, delivered, included
+from pytest_xinchuang.packages.sdk_ast.c.delivered import (
+    CXX_SUFFIXES,
+    TRIPLES,
+    Delivered,
+    arguments,
+    delivered,
+    included,
+)
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES, read_libraries
 from pytest_xinchuang.packages.sdk_ast.c.macros import evaluated, guards_of, macro, probes
 from pytest_xinchuang.packages.sdk_ast.c.texts import Texts

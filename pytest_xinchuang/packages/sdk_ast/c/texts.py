@@ -24,7 +24,7 @@ class Texts:
     _touches: dict[tuple[Path, Path], bool] = field(default_factory=dict)
 
     def touches(self, first: Path, second: Path) -> bool:
-        """Whether the first defines, or undefines, what the second speaks of: where it comes before, the second may be another."""
+        """Whether the first defines, or undefines, what the second speaks of: behind it, the second may be another."""
         key = (first, second)
         if key not in self._touches:
             self._touches[key] = not self._of(first)[0].isdisjoint(self._of(second)[1])

@@ -262,7 +262,8 @@ def tried(modules: Tried, probe: dict[str, Any], loaded: dict[str, list[str]]) -
     try:
         if relation in ("call", "position"):
             return (call if relation == "call" else position)(probe, found, holder)
-        return WAYS[relation](probe, found)
+        answer: tuple[str, str] = WAYS[relation](probe, found)
+        return answer
     except Exception as error:
         return UNTRIED, f"{type(error).__name__}: {error}"
 
