@@ -161,6 +161,38 @@ def test_calls_that_are_passed_on_say_nothing(tmp_path: Path) -> None:
     assert weights(found) == {("PY-PARAM-REMOVED", "breaking")}
 
 
+def test_submodules_that_a_finder_of_its_own_makes_are_tried(tmp_path: Path) -> None:
+    made = (
+        "import sys, types\nfrom importlib import abc, machinery\n"
+        "class Finder(abc.MetaPathFinder, abc.Loader):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        return machinery.ModuleSpec(name, self) if name == 'lib.made' else None\n"
+        "    def exec_module(self, module): module.value = 1\n"
+        "sys.meta_path.append(Finder())\nfrom lib.made import value\ndef f({}): pass\n"
+    )
+    files = [{"lib/__init__.py": made.format(p)} for p in ("a", "")]
+    found = diff(tmp_path, files[0], files[1], tried=True)
+    assert [one.change.symbol for one in found.of("breaking") if one.trial is not None] == ["lib.f(a)"]
+
+
+def test_a_parameter_that_moved_is_shown_by_its_position(tmp_path: Path) -> None:
+    old: dict[str, str | bytes] = {
+        "lib/__init__.py": "def f(a=1, b=2): pass\nclass C:\n    def g(self, a, b=2): pass\n"
+    }
+    new: dict[str, str | bytes] = {
+        "lib/__init__.py": "def f(b=2, a=1): pass\nclass C:\n    def g(self, a, n=1, b=2): pass\n"
+    }
+    found = diff(tmp_path, old, new, tried=True)
+    shown = {one.change.symbol for one in found.changes if one.trial is not None and one.breaking}
+    assert shown == {"lib.f(a)", "lib.f(b)", "lib.C.g(b)"}
+    assert not any(one.rule.id == "PY-UNEXPLAINED" for one in found.changes)
+    renamed: dict[str, str | bytes] = {
+        "lib/__init__.py": "def f(a=1, *, b=2): pass\nclass C:\n    def g(self, a, b=2): pass\n"
+    }
+    other = diff(tmp_path / "2", old, renamed, tried=True)
+    assert not any(trial.breaks for trial in other.trials if trial.client.relation == "position")
+
+
 def test_what_a_run_gives_is_only_fragile(tmp_path: Path) -> None:
     made = "import sys\nfor n in 'fg':\n    setattr(sys.modules[__name__], n, lambda a: a)\n"
     found = diff(tmp_path, {"lib/__init__.py": "def f(a): pass\n"}, {"lib/__init__.py": made}, tried=True)
