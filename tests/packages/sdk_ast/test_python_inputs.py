@@ -124,6 +124,13 @@ def test_packages_in_a_directory_that_nothing_names_any_longer_are_undecided(tmp
     assert twin.breaking
 
 
+def test_a_package_that_says_no_longer_that_it_is_typed(tmp_path: Path) -> None:
+    old: dict[str, str | bytes] = {"lib/__init__.py": "def f(a: int) -> int: ...\n", "lib/py.typed": ""}
+    new: dict[str, str | bytes] = {"lib/__init__.py": old["lib/__init__.py"]}
+    assert weights(diff(tmp_path / "1", old, new)) == {("PY-TYPED-LOST", "fragile")}
+    assert not diff(tmp_path / "2", new, old).changes and not diff(tmp_path / "3", old, old).changes
+
+
 def test_metadata_on_one_side_alone_are_no_difference(tmp_path: Path) -> None:
     project = "[project]\nname = 'lib'\n[project.scripts]\nc = 'lib:f'\n"
     old: dict[str, str | bytes] = {"lib/__init__.py": "", "pyproject.toml": project}

@@ -265,6 +265,8 @@ class PythonComparer(Comparer):
 
     def _modules(self, label: str, name: str, before: Facts, after: Facts) -> None:
         prefix = "" if name == TOP else f"{name}."
+        if before.get("typed") and not after.get("typed"):
+            self.add("PY-TYPED-LOST", label)
         for child in before.get("loads", ()):
             inner = self._new_symbols.get(prefix + child)
             if child in after.get("loads", ()) or child.startswith("_") or inner is None or inner["kind"] != "module":

@@ -26,7 +26,9 @@ from pytest_xinchuang.messages import Message, _, told
 EXTENSIONS = (".so", ".pyd")
 ENTRY_POINTS = "entry_points.txt"
 """What a wheel offers to installers and to others (entry points specification, "File format")."""
-_READ = (".py", ".pyi", *EXTENSIONS)
+TYPED = "py.typed"
+"""The file by which a package says that its types may be relied on (PEP 561, "Packaging Type Information")."""
+_READ = (".py", ".pyi", *EXTENSIONS, f"/{TYPED}")
 _NOT_DELIVERED = {
     "tests", "test", "testing_data", "docs", "doc", "examples", "example", "benchmarks", "bench", "scripts", "tools", "build",
     "dist", "ci", "tasks", "noxfile", "setup", "conftest", "node_modules", "__pycache__", "venv", "fuzz",
@@ -49,11 +51,13 @@ class Module:
 
     Attributes:
         package: it may have submodules.
+        typed: it says that its types may be relied on.
         source, stub, extension: its files; a namespace package has none.
     """
 
     name: str
     package: bool = False
+    typed: bool = False
     source: Path | None = None
     stub: Path | None = None
     extension: Path | None = None
@@ -214,6 +218,7 @@ def _package(directory: Path, name: str, modules: dict[str, Module]) -> bool:
         return False
     module = modules.setdefault(name, Module(name, package=True))
     module.package = True
+    module.typed |= (directory / TYPED).is_file() or directory.name.endswith("-stubs")
     if own is not None:
         module.source, module.stub = own.source or module.source, own.stub or module.stub
         module.extension = own.extension or module.extension

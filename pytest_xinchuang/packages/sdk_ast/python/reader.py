@@ -110,6 +110,8 @@ class Reader:
     def _module(self, name: str, shown: bool) -> dict[str, Any]:
         module = self.world.here.modules[name]
         facts: dict[str, Any] = {"public": shown, "form": module.form.value}
+        if module.typed and "." not in name:
+            facts["typed"] = True
         if module.package and module.form is Form.SOURCE:
             loaded = self.world.loads(name)
             facts["loads"] = [c for c in self.world.children.get(name, ()) if f"{name}.{c}" in loaded]
