@@ -63,6 +63,7 @@ def build_libraries(directory: Path) -> None:
                 *compiler(),
                 "-shared",
                 "-fPIC",
+                "-g",
                 "-w",
                 "-Iinclude",
                 "-I.",

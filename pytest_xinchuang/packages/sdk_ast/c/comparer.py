@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from pytest_xinchuang.messages import Message, _
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES
 from pytest_xinchuang.packages.sdk_ast.c.linker import Libraries
 from pytest_xinchuang.packages.sdk_ast.c.macrocompare import macro_change
@@ -101,7 +101,7 @@ class CComparer(Comparer):
         moved: set[str] = set()
         for header in old.names:
             if header not in new.names:
-                self.add("C-HEADER-REMOVED", header, old.place(header), "")
+                self.add("C-HEADER-REMOVED", header, old.place(header), "", undecided=old.refused(header))
                 continue
             was, now = old.facts(header), new.facts(header)
             at = new.place(header)
@@ -109,7 +109,7 @@ class CComparer(Comparer):
                 why = _("declarations of C++ are not read yet, and the header's text differs")
                 self.add("C-UNVERIFIABLE", header, undecided=why, at=at)
                 continue
-            if was["alone"] and not now["alone"]:
+            if was["alone"] > now["alone"] or usable(was) > usable(now):
                 said = str(now.get("why", ""))
                 missing = _("a header that it includes was not found") if FATAL_FILE in said else ""
                 self.add("C-HEADER-BROKEN", header, "", said, undecided=missing, at=at)
@@ -117,7 +117,7 @@ class CComparer(Comparer):
             if was["cxx"] and not now["cxx"]:
                 missing = _("a header that it includes in C++ was not found") if now["cxx"] is None else ""
                 self.add("C-HEADER-CXX-LOST", header, undecided=missing, at=at)
-            if not now["alone"]:
+            if not usable(now):
                 continue
             gives = new.gives(header)
             for name in sorted(set(old.declares(header)) - gives):
@@ -184,7 +184,6 @@ class CComparer(Comparer):
         facts = old["facts"]
         label, name = _export_label(old), facts["name"]
         new = self._is.binds(facts, scope)
-        public = name in declared or not name.startswith("_")
         if new is None:
             if came:
                 why = _("it may come from {libraries}, which are not delivered", libraries=listed(came))
@@ -200,7 +199,7 @@ class CComparer(Comparer):
         if now["type"] != facts["type"]:
             self.add("C-EXPORT-TYPE-CHANGED", name, f"{label}: {facts['type']}", f"{_export_label(new)}: {now['type']}")
         elif facts.get("size") and now.get("size") != facts["size"]:
-            rule = "C-EXPORT-SIZE-CHANGED" if public else "C-EXPORT-UNDECLARED-REMOVED"
+            rule = "C-EXPORT-SIZE-CHANGED" if name in declared else "C-EXPORT-UNDECLARED-REMOVED"
             self.add(rule, name, f"{facts['size']}", f"{now.get('size')}", at=place_of(new))
         if facts["default"] and not self._is.exported(name):
             self.add("C-EXPORT-NOT-DEFAULT", name, label, self._versions(name))
@@ -408,6 +407,11 @@ class CComparer(Comparer):
             self.add("C-STRUCT-ALIGN-CHANGED", name, str(old.get("align")), str(new.get("align")), cause=cause, at=at)
 
 
+def usable(header: Mapping[str, Any]) -> bool:
+    """Whether some client gets all of a header, by its facts: alone, or after the standard's headers."""
+    return bool(header.get("usable", header["alone"]))
+
+
 class _Headers:
     """The records of a version's headers."""
 
@@ -439,6 +443,14 @@ class _Headers:
         for other in self.facts(header)["reaches"]:
             found |= self.declared(f"<{other}>")
         return found
+
+    def refused(self, header: str) -> Message:
+        """Why nobody could include a header for this target, by itself or with another; empty: somebody could."""
+        facts = self.facts(header)
+        brought = any(header.strip("<>") in f["reaches"] for f in map(self.facts, self.names) if usable(f))
+        if usable(facts) or brought or not facts["why"]:
+            return NOTHING
+        return _("no client could include it by itself: {why}", why=verbatim(str(facts["why"])))
 
     def where(self, name: str) -> str:
         return next((header for header in self.names if name in self.declared(header)), "")

@@ -12,7 +12,8 @@ from pathlib import Path
 from pytest_xinchuang.core.errors import HostFault
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.c.clients import Lines, clients_of
-from pytest_xinchuang.packages.sdk_ast.c.delivered import Delivered, arguments, delivered
+from pytest_xinchuang.packages.sdk_ast.c.comparer import usable
+from pytest_xinchuang.packages.sdk_ast.c.delivered import Delivered, arguments, delivered, included
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES
 from pytest_xinchuang.packages.sdk_ast.c.linker import Libraries
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE
@@ -36,17 +37,18 @@ _LINKER = "ld"
 
 @dataclass(frozen=True)
 class _Batch:
-    """Clients of one header, in C or in C++; ``starts`` are their first lines."""
+    """Clients of one header, in C or in C++; ``starts`` are their first lines, and ``head`` stands before them."""
 
     header: str
+    head: str
     cxx: bool
     lines: tuple[Lines, ...]
     text: str
     starts: tuple[int, ...]
 
     @classmethod
-    def of(cls, header: str, lines: Sequence[Lines], *, cxx: bool) -> _Batch:
-        head = f"#include {header}\n"
+    def of(cls, header: str, lines: Sequence[Lines], *, cxx: bool, standard: bool) -> _Batch:
+        own = head = included(header, standard=standard)
         if cxx:
             head += "#define _Static_assert static_assert\n#define _Alignof alignof\n#define _Bool bool\n"
         text, starts, at = head, [], head.count("\n") + 1
@@ -54,11 +56,11 @@ class _Batch:
             starts.append(at)
             text += one.text.replace("%", str(n)) + "\n"
             at += one.text.count("\n") + 1
-        return cls(header, cxx, tuple(lines), text, tuple(starts))
+        return cls(header, own, cxx, tuple(lines), text, tuple(starts))
 
     def source(self, number: int) -> str:
         """A client by itself."""
-        return f"#include {self.header}\n{self.lines[number].text.replace('%', '')}\n"
+        return f"{self.head}{self.lines[number].text.replace('%', '')}\n"
 
 
 class CJudge:
@@ -93,7 +95,7 @@ class CJudge:
         if 0 in was:
             return
         if 0 in now:
-            include = Client(batch.header, _in("include", batch), {_FILE: f"#include {batch.header}\n"})
+            include = Client(batch.header, _in("include", batch), {_FILE: batch.head})
             yield Trial(include, Outcome.HOLDS, Outcome.FAILS, said=now[0], tool=where, target=target)
             return
         promised = not batch.cxx or self._serves_cxx(batch.header, sides[0])
@@ -131,7 +133,7 @@ class CJudge:
         for diagnostic in unit.diagnostics:
             if diagnostic.severity >= 3:  # CXDiagnostic_Error, clang-c/Index.h
                 place = _in_client(diagnostic)
-                found.setdefault(place if place > 1 else 0, diagnostic.spelling)
+                found.setdefault(place if place > batch.head.count("\n") else 0, diagnostic.spelling)
         return found
 
     @staticmethod
@@ -159,11 +161,11 @@ def _batches(old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -> Iterator[_
     """The clients of each header that stands by itself, and of what only it brings along."""
     headers = {name: s["facts"] for name, s in old.items() if s["kind"] == "header"}
     for header, facts in headers.items():
-        if not facts["alone"] or header not in new:
+        if not usable(facts):
             continue
-        names = set(facts["declares"])
-        for other in facts["reaches"]:
-            if not headers.get(f"<{other}>", facts)["alone"]:
+        names = set(facts["declares"]) if header in new else set()
+        for other in facts["reaches"] if header in new else ():
+            if not usable(headers.get(f"<{other}>", facts)):
                 names |= set(headers[f"<{other}>"]["declares"])
         for cxx in (False, True) if facts["cxx"] else (False,):
             lines: list[Lines] = []
@@ -172,19 +174,28 @@ def _batches(old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -> Iterator[_
                 symbol = old.get(own) or old.get(name)
                 if symbol is not None:
                     lines += clients_of(name, symbol, new.get(own) or new.get(name), cxx=cxx)
-            yield _Batch.of(header, lines, cxx=cxx)
+            yield _Batch.of(header, lines, cxx=cxx, standard=not facts["alone"])
 
 
 def _linked(symbols: Mapping[str, Symbol], old: Libraries, new: Libraries, target: str) -> Iterator[Trial]:
     """Programs that were linked with the old libraries, bound to the new ones; and linked anew."""
     if not old.known or not new.known:
         return
+    linked: set[str] = set()
     for name, symbol in symbols.items():
         if symbol["kind"] not in ("func", "var") or " <" in name:
             continue
         link = str((symbol.get("facts") or {}).get("link", name))
         wanted = next((s["facts"] for s in old.exports.get(link, ()) if s["facts"]["default"]), None)
-        if wanted is None or wanted["library"] not in new.sonames:
+        if wanted is None:
+            continue
+        if (soname := wanted["library"]) not in new.sonames:
+            if soname not in linked:
+                linked.add(soname)
+                said = f"{soname}: cannot open shared object file"
+                yield Trial(
+                    Client(soname, "link", {}), Outcome.HOLDS, Outcome.UNTRIED, Outcome.FAILS, said, _LINKER, target
+                )
             continue
         bound = new.binds(wanted, new.scope(wanted["library"])) is not None
         again = bound or new.exported(link)

@@ -7,15 +7,24 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import _, verbatim
-from pytest_xinchuang.packages.sdk_ast.c.delivered import CXX_SUFFIXES, TRIPLES, Delivered, arguments, delivered
+from pytest_xinchuang.packages.sdk_ast.c.delivered import (
+    CXX_SUFFIXES,
+    TRIPLES,
+    Delivered,
+    arguments,
+    delivered,
+    included,
+)
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES, read_libraries
-from pytest_xinchuang.packages.sdk_ast.c.macros import evaluated, guard_of, macro, probes
+from pytest_xinchuang.packages.sdk_ast.c.macros import evaluated, guards_of, macro, probes
+from pytest_xinchuang.packages.sdk_ast.c.texts import Texts
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE, fields, tree, unnamed
 from pytest_xinchuang.packages.sdk_ast.words import listed
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
@@ -44,12 +53,28 @@ class _Error:
 
 @dataclass
 class _Seen:
-    """One header as a client of its own includes it."""
+    """One header as a client of its own includes it.
+
+    Attributes:
+        errors: what is wrong where a client includes nothing before it.
+        standard: nothing is, where it includes the standard's headers before it.
+    """
 
     header: Path
     errors: list[_Error]
     reaches: set[Path]
     system: set[str]
+    standard: bool = False
+
+    @property
+    def file(self) -> Path:
+        """The header itself, behind a link."""
+        return self.header.resolve()
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a client that gets all of it."""
+        return self.standard or not self.errors
 
 
 @dataclass
@@ -61,12 +86,23 @@ class HeaderReader:
     flags: tuple[str, ...] = ()
     symbols: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: list[dict[str, Any]] = field(default_factory=list)
-    _declares: dict[Path, set[str]] = field(default_factory=dict)
-    _guards: dict[str, str] = field(default_factory=dict)
+    _views: dict[Path, dict[Path, set[str]]] = field(default_factory=dict)
+    """Header whose client was looked at -> file that it brings along -> what that declares there."""
+    _meant: dict[Path, set[str]] = field(default_factory=dict)
+    """Header -> the names that mean something else with it than with others."""
+    _viewer: dict[Path, Path] = field(default_factory=dict)
+    """Header -> the one whose client shows all that a client of its own would see."""
+    texts: Texts = field(default_factory=Texts)
+    _guards: dict[str, frozenset[str]] = field(default_factory=dict)
     _mangled: dict[str, str] = field(default_factory=dict)
     _files: dict[str, Path | None] = field(default_factory=dict)
     _read: dict[tuple[Any, ...], list[tuple[str, dict[str, Any]]]] = field(default_factory=dict)
     _in_cxx: dict[Path, list[_Error]] = field(default_factory=dict)
+
+    @cached_property
+    def _names(self) -> dict[Path, str]:
+        """Header, behind links -> what a client writes between ``<`` and ``>``."""
+        return {h.resolve(): self.source.name(h) for h in reversed(self.source.headers)}
 
     def read(self) -> None:
         """Read all headers.
@@ -77,20 +113,19 @@ class HeaderReader:
         plain = [h for h in self.source.headers if h.suffix not in CXX_SUFFIXES]
         # Headers that include the most come first: what a clean one brings along need not stand on its own feet.
         order = sorted(plain, key=lambda h: (-h.read_bytes().count(b"#include"), h))
-        covered: set[Path] = set()
         clean: list[_Seen] = []
         broken: list[_Seen] = []
         for header in order:
             seen = self._seen(header)
             (broken if seen.errors else clean).append(seen)
-        for seen in clean:
-            if seen.header not in covered:
-                self._look(seen)
-                covered |= seen.reaches
+        for seen in self._chosen(clean):
+            self._look(seen)
         for seen in broken:
-            if seen.header not in covered:
+            if seen.file not in self._viewer:
+                seen.standard = FATAL_FILE not in _said(seen.errors) and not _errors(self._include(seen, standard=True))
+                self._viewer[seen.file] = seen.file
                 self._look(seen)
-                for error in seen.errors:
+                for error in () if seen.standard else seen.errors:
                     self._problem(error)
         for seen in (*clean, *broken):
             self._header(seen)
@@ -100,6 +135,23 @@ class HeaderReader:
         for name, mangled in self._mangled.items():
             if name in self.symbols and self.symbols[name]["kind"] in ("func", "var"):
                 self.symbols[name].setdefault("facts", {})["cxx"] = mangled
+
+    def _chosen(self, clean: Sequence[_Seen]) -> list[_Seen]:
+        """The headers whose clients show all that those of the others would see; those that others bring along come first."""
+        by_file = {seen.file: seen for seen in clean}
+        chosen: list[_Seen] = []
+        for seen in clean:
+            if seen.file in self._viewer:
+                continue
+            chosen.append(seen)
+            self._viewer[seen.file] = seen.file
+            for file in seen.reaches:
+                inner = by_file.get(file)
+                around = seen.reaches - inner.reaches if inner else set()
+                if inner is None or not any(self.texts.touches(a, b) for a in around for b in inner.reaches):
+                    self._viewer.setdefault(file, seen.file)
+        brought = {file for seen in chosen for file in seen.reaches - {seen.file}}
+        return sorted(chosen, key=lambda seen: seen.file not in brought)
 
     # -- one client for each header
 
@@ -119,13 +171,15 @@ class HeaderReader:
         except cindex.TranslationUnitLoadError as error:
             raise HostFault(_("libclang does not read {name}: {why}", name=verbatim(text), why=error)) from error
 
-    def _include(self, header: Path, *, cxx: bool = False, macros: bool = False) -> Any:
-        return self._parse(f"#include <{self.source.name(header)}>\n", cxx=cxx, macros=macros)
+    def _include(self, seen: _Seen, *, cxx: bool = False, macros: bool = False, standard: bool = False) -> Any:
+        text = included(f"<{self.source.name(seen.header)}>", standard=standard or seen.standard)
+        return self._parse(text, cxx=cxx, macros=macros)
 
     def _seen(self, header: Path) -> _Seen:
-        unit = self._include(header)
+        seen = _Seen(header, [], set(), set())
+        unit = self._include(seen)
         errors = _errors(unit)
-        reaches, system = {header}, set()
+        reaches, system = {seen.file}, set()
         for inclusion in unit.get_includes():
             path = self._own(inclusion.include.name)
             if path is not None:
@@ -138,7 +192,8 @@ class HeaderReader:
         """Take down what a client of a header sees, in C, and how C++ calls it."""
         found: dict[str, tuple[dict[str, Any], Path]] = {}
         macros: dict[str, dict[str, Any]] = {}
-        for cursor in self._include(seen.header, macros=True).cursor.get_children():
+        view = self._views.setdefault(seen.file, {})
+        for cursor in self._include(seen, macros=True).cursor.get_children():
             location = cursor.location
             if location.is_in_system_header or location.file is None:
                 continue
@@ -158,15 +213,16 @@ class HeaderReader:
                     found[name] = (symbol, path)
                 elif kept is None or symbol["kind"] == "macro" or _better(kept[0], symbol):
                     found[name] = (symbol, path)
-                self._declares.setdefault(path, set()).add(name)
+                view.setdefault(path, set()).add(name)
         gone = self._evaluate(seen, macros)
         for name, (symbol, path) in found.items():
             if name in gone:
-                self._declares[path].discard(name)
+                view[path].discard(name)
                 continue
-            self._keep(name, symbol, path)
-        if not seen.errors:
-            self._as_cxx(seen.header)
+            # What a header has another meaning for where it is brought along is that of whoever brings it along.
+            self._keep(name, symbol, seen.file if path in self._views else path)
+        if seen.usable:
+            self._as_cxx(seen)
 
     def _own(self, file: str) -> Path | None:
         """The path of a file of the library; None for any other."""
@@ -193,24 +249,26 @@ class HeaderReader:
         if kept is None or _better(kept, symbol):
             self.symbols[name] = symbol
         elif _bare(kept) != _bare(symbol) and not _better(symbol, kept):
-            self.symbols.setdefault(f"{name} <{self.source.name(path)}>", symbol)
+            self.symbols.setdefault(f"{name} <{self._names.get(path) or self.source.name(path)}>", symbol)
+            self._meant.setdefault(path, set()).add(name)
 
     def _evaluate(self, seen: _Seen, macros: dict[str, dict[str, Any]]) -> set[str]:
         """Give macros the values that they have at the end of a header; returns those that it undefined again."""
         text, order = probes(macros)
         if not order:
             return set()
-        unit = self._parse(f"#include <{self.source.name(seen.header)}>\n{text}", cxx=False, macros=False)
-        known = evaluated(unit, order, 2, _CLIENT)
+        head = included(f"<{self.source.name(seen.header)}>", standard=seen.standard)
+        unit = self._parse(head + text, cxx=False, macros=False)
+        known = evaluated(unit, order, head.count("\n") + 1, _CLIENT)
         for name, facts in known.items():
             macros[name] |= facts
         # After a fatal error the compiler sees nothing of the probes.
-        return set() if seen.errors else {name for name in order if name not in known}
+        return {name for name in order if name not in known} if seen.usable else set()
 
-    def _as_cxx(self, header: Path) -> None:
-        unit = self._include(header, cxx=True)
-        self._in_cxx[header] = _errors(unit)
-        if self._in_cxx[header]:
+    def _as_cxx(self, seen: _Seen) -> None:
+        unit = self._include(seen, cxx=True)
+        self._in_cxx[seen.file] = _errors(unit)
+        if self._in_cxx[seen.file]:
             return
         for cursor in _flat(unit.cursor):
             if cursor.kind.name in ("FUNCTION_DECL", "VAR_DECL") and not cursor.location.is_in_system_header:
@@ -218,24 +276,31 @@ class HeaderReader:
 
     def _header(self, seen: _Seen) -> None:
         """The record of a header: what a client that includes it alone gets."""
-        place, known = self.source.place, set(self.source.headers)
-        declares = set(self._declares.get(seen.header, ()))
-        for header in seen.reaches - known:
-            declares |= self._declares.get(header, set())
+        place, known = self.source.place, self._names.keys()
+        view = self._views.get(self._viewer.get(seen.file, seen.file), {})
+        declares = set(view.get(seen.file, ()))
+        for file in seen.reaches - known:
+            declares |= view.get(file, set())
+        if seen.file in self._views:
+            declares |= self._meant.get(seen.file, set())
+            for file, names in view.items():
+                if file != seen.file and file in self._views:
+                    declares |= names - self._views[file].get(file, set())
         cxx: bool | None = False
-        if not seen.errors:
-            if seen.header not in self._in_cxx:
-                self._in_cxx[seen.header] = _errors(self._include(seen.header, cxx=True))
-            errors = self._in_cxx[seen.header]
+        if seen.usable:
+            if seen.file not in self._in_cxx:
+                self._in_cxx[seen.file] = _errors(self._include(seen, cxx=True))
+            errors = self._in_cxx[seen.file]
             cxx = None if FATAL_FILE in _said(errors) else not errors
         self.symbols[f"<{self.source.name(seen.header)}>"] = {
             "kind": "header",
             "at": seen.header.relative_to(place).as_posix(),
             "facts": {
                 "declares": sorted(declares),
-                "reaches": sorted(self.source.name(h) for h in seen.reaches & known - {seen.header}),
+                "reaches": sorted(self._names[file] for file in seen.reaches & known - {seen.file}),
                 "system": sorted(seen.system),
                 "alone": not seen.errors,
+                "usable": seen.usable,
                 "cxx": cxx,
                 "why": _said(seen.errors),
             },
@@ -244,7 +309,8 @@ class HeaderReader:
     def _unread(self, header: Path) -> None:
         """The record of a header of C++ alone: its text, so that a difference is not passed over."""
         digest = hashlib.sha256(header.read_bytes()).hexdigest()
-        facts = {"declares": [], "reaches": [], "system": [], "alone": False, "cxx": None, "why": "", "text": digest}
+        facts = {"declares": [], "reaches": [], "system": [], "alone": False, "usable": False,
+                 "cxx": None, "why": "", "text": digest}  # fmt: skip
         at = header.relative_to(self.source.place).as_posix()
         self.symbols[f"<{self.source.name(header)}>"] = {"kind": "header", "at": at, "facts": facts}
 
@@ -266,9 +332,9 @@ class HeaderReader:
             return _enum(cursor)
         if kind == "MACRO_DEFINITION":
             if str(path) not in self._guards:
-                self._guards[str(path)] = guard_of(path)
+                self._guards[str(path)] = guards_of(path)
             symbol = macro(cursor)
-            return [] if not symbol["value"] and name == self._guards[str(path)] else [(name, symbol)]
+            return [] if not symbol["value"] and name in self._guards[str(path)] else [(name, symbol)]
         return []
 
     def _typedef(self, cursor: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -355,12 +421,14 @@ def _better(kept: dict[str, Any], symbol: dict[str, Any]) -> bool:
         facts, more = kept.get("facts") or {}, symbol.get("facts") or {}
         if bool(kept["type"].get("hidden")) > bool(symbol["type"].get("hidden")):
             return True
-        return len(more) > len(facts)
+        # What one header has for itself is no definition of what another declares for a library.
+        return len(more) > len(facts) and facts.get("static") == more.get("static")
     return bool(kept["kind"] == "var" and kept.get("size", 0) < symbol.get("size", 0))
 
 
-def _bare(symbol: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in symbol.items() if key not in ("at", "facts")}
+def _bare(symbol: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+    static = bool((symbol.get("facts") or {}).get("static"))
+    return static, {key: value for key, value in symbol.items() if key not in ("at", "facts")}
 
 
 def _enum(cursor: Any) -> list[tuple[str, dict[str, Any]]]:

@@ -157,6 +157,13 @@ def _calls(label: str, params: Sequence[Data], other: Symbol | None, place: Data
         use = f"{{object}}({', '.join(given)})"
         yield _probe(label, "call", place, use, also, positional=positional, named=named, variadic=variadic)
 
+    moved = [p["name"] for p in now if p["kind"] in (POSITIONAL, EITHER)]
+    for index, p in enumerate(p for p in params if p["kind"] in (POSITIONAL, EITHER)):
+        if p["kind"] == EITHER and p["name"] in moved and moved[index : index + 1] != [p["name"]]:
+            use = f"{{object}}({', '.join(['...'] * index + [p['name']])})"
+            one = f"{label}({p['name']})"
+            yield _probe(one, "position", place, use, positional=index + 1, name=p["name"])
+
 
 def shapes(params: Sequence[Data]) -> list[tuple[int, list[str]]]:
     """Calls that a signature takes: how many arguments by position, and which by name.

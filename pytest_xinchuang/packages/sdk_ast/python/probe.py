@@ -38,7 +38,8 @@ class Own(importlib.abc.MetaPathFinder):
         if top not in self.tops:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path if rest else self.roots, target)
-        if spec is None:
+        # A package may bring a finder for submodules of its own; where its directory has none the others look there alone.
+        if spec is None and not rest:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return spec
 
@@ -98,8 +99,8 @@ class Tried:
         return HOLDS, "", found, holder
 
 
-def call(probe: dict[str, Any], found: Any, holder: Any) -> tuple[str, str]:
-    """Bind arguments as a call would."""
+def signature_of(found: Any, holder: Any) -> tuple[inspect.Signature | None, int, str, str]:
+    """The signature of what is called, how many arguments come before those of the caller; else an outcome and why."""
     extra = 0
     if isinstance(holder, type):
         if isinstance(found, (staticmethod, classmethod)):
@@ -107,15 +108,22 @@ def call(probe: dict[str, Any], found: Any, holder: Any) -> tuple[str, str]:
         elif inspect.isfunction(found):
             extra = 1
         else:
-            return UNTRIED, "a descriptor"
+            return None, 0, UNTRIED, "a descriptor"
     if not callable(found):
-        return FAILS, f"TypeError: {type(found).__name__!r} object is not callable"
+        return None, 0, FAILS, f"TypeError: {type(found).__name__!r} object is not callable"
     if not isinstance(found, type) and not inspect.isroutine(found) and not inspect.isfunction(type(found).__call__):
-        return UNTRIED, "a callable object that is compiled"
+        return None, 0, UNTRIED, "a callable object that is compiled"
     try:
-        signature = inspect.signature(found)
+        return inspect.signature(found), extra, HOLDS, ""
     except (ValueError, TypeError) as error:
-        return UNTRIED, str(error)
+        return None, 0, UNTRIED, str(error)
+
+
+def call(probe: dict[str, Any], found: Any, holder: Any) -> tuple[str, str]:
+    """Bind arguments as a call would."""
+    signature, extra, outcome, said = signature_of(found, holder)
+    if signature is None:
+        return outcome, said
     try:
         bound = signature.bind(*range(probe["positional"] + extra), **dict.fromkeys(probe["named"]))
     except TypeError as error:
@@ -124,6 +132,20 @@ def call(probe: dict[str, Any], found: Any, holder: Any) -> tuple[str, str]:
     if variadic & set(bound.arguments) and not probe["variadic"]:
         return UNTRIED, "whatever it is given is passed on"
     return HOLDS, ""
+
+
+def position(probe: dict[str, Any], found: Any, holder: Any) -> tuple[str, str]:
+    """Which parameter takes an argument that is given by position: another one, where the parameter is still there."""
+    signature, extra, _outcome, said = signature_of(found, holder)
+    if signature is None:
+        return UNTRIED, said
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    order = [p.name for p in signature.parameters.values() if p.kind in kinds][extra:]
+    index, name = probe["positional"] - 1, probe["name"]
+    if index >= len(order) or name not in order:
+        return UNTRIED, ""
+    taken = order[index]
+    return (HOLDS, "") if taken == name else (FAILS, f"argument {index + 1} is taken as {taken!r}")
 
 
 def special(probe: dict[str, Any], found: Any) -> tuple[str, str]:
@@ -238,7 +260,10 @@ def tried(modules: Tried, probe: dict[str, Any], loaded: dict[str, list[str]]) -
     if outcome != HOLDS or relation == "name":
         return outcome, said
     try:
-        return call(probe, found, holder) if relation == "call" else WAYS[relation](probe, found)
+        if relation in ("call", "position"):
+            return (call if relation == "call" else position)(probe, found, holder)
+        answer: tuple[str, str] = WAYS[relation](probe, found)
+        return answer
     except Exception as error:
         return UNTRIED, f"{type(error).__name__}: {error}"
 

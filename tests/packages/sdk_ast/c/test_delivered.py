@@ -10,7 +10,7 @@ from bench.ccases import build_libraries, compiler
 from pytest_xinchuang.packages.sdk_ast.c.delivered import delivered
 from pytest_xinchuang.packages.sdk_ast.c.libraries import read_libraries
 from pytest_xinchuang.packages.sdk_ast.c.macrocompare import macro_change
-from pytest_xinchuang.packages.sdk_ast.c.macros import guard_of
+from pytest_xinchuang.packages.sdk_ast.c.macros import guards_of
 from pytest_xinchuang.packages.sdk_ast.c.release import goes_back, of_the_release
 from pytest_xinchuang.packages.sdk_ast.c.types import declaration
 from pytest_xinchuang.packages.sdk_ast.compare import compare_across
@@ -21,6 +21,7 @@ from tests.packages.sdk_ast.c.test_rules import ALL, diff
 from tests.packages.sdk_ast.trees import rules_of
 
 INT = {"kind": "basic", "name": "int"}
+TEXT = {"kind": "array", "elem": {"kind": "basic", "name": "char"}}
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -54,6 +55,59 @@ def test_a_lost_include_path_is_a_removed_header(tmp_path: Path) -> None:
     old = {"include/lib/a.h": "int f(void);", "lib/pkgconfig/lib.pc": "Cflags: -I/usr/include/lib\n"}
     new = {**old, "lib/pkgconfig/lib.pc": "Cflags: -I/usr/include\n"}
     assert rules_of(diff(tmp_path, old, new)) == {"C-HEADER-REMOVED": ["<a.h>"], "C-SYMBOL-ADDED": ["<lib/a.h>"]}
+
+
+def test_a_link_to_a_header_is_that_header(tmp_path: Path) -> None:
+    pc = {"lib/pkgconfig/lib.pc": "Cflags: -I/usr/include/lib-1\n"}
+    for side, text in (("old", "int f(void);\nint g(void);\n"), ("new", "int f(void);\n")):
+        root = write(tmp_path / side, {"include/lib-1/a.h": text, **pc})
+        (root / "include/a.h").symlink_to("lib-1/a.h")
+    comparison = diff(tmp_path, {}, {})
+    assert rules_of(comparison) == {"C-FUNC-REMOVED": ["g"]} and not comparison.undecided
+    package = comparison.old.package("include", ALL[0])
+    assert package is not None
+    headers = [s for s in package.symbols.items() if s[1]["kind"] == "header"]
+    assert [(name, symbol["facts"]["declares"]) for name, symbol in headers] == [("<a.h>", ["f", "g"])]
+
+
+def test_examples_in_the_documentation_are_no_api(tmp_path: Path) -> None:
+    old = {"include/a.h": "int f(void);", "share/doc/lib/examples/common.h": "int g(void);"}
+    assert not diff(tmp_path, old, {"include/a.h": "int f(void);"}).changes
+    assert rules_of(diff(tmp_path / "2", {**old, "share/b.h": ""}, old)) == {"C-HEADER-REMOVED": ["<share/b.h>"]}
+
+
+FACADE = "#define LIB_INLINE\n#include <lib.h>\n"
+PLAIN = (
+    "#ifndef LIB_H\n#define LIB_H\n#ifdef LIB_INLINE\n"
+    "static inline int lib_f({inline}) {{ return 1; }}\n#else\nint lib_f({plain});\n#endif\n#endif\n"
+)
+
+
+@pytest.mark.parametrize(("plain", "inline"), [("int a", "void"), ("void", "int a")])
+def test_a_header_that_another_one_switches_is_read_by_itself_too(tmp_path: Path, plain: str, inline: str) -> None:
+    old = {"lib.h": PLAIN.format(plain="void", inline="void"), "all.h": FACADE}
+    new = {"lib.h": PLAIN.format(plain=plain, inline=inline), "all.h": FACADE}
+    assert not diff(tmp_path, old, old).changes
+    assert rules_of(diff(tmp_path / "2", old, new)) == {"C-FUNC-PARAMS-CHANGED": ["lib_f"]}
+
+
+def test_a_header_that_needs_the_standards_before_it_is_read_after_them(tmp_path: Path) -> None:
+    old = {"a.h": "FILE *f(size_t n);\nint g(void);\n"}
+    assert not diff(tmp_path, old, old).changes
+    comparison = diff(tmp_path / "2", old, {"a.h": "FILE *f(size_t n, int flags);\nint g(void);\n"})
+    assert rules_of(comparison) == {"C-FUNC-PARAMS-CHANGED": ["f"]} and comparison.breaking and not comparison.undecided
+    alone = diff(tmp_path / "3", {"a.h": "#include <stdio.h>\nFILE *f(size_t n);\n"}, {"a.h": "FILE *f(size_t n);\n"})
+    assert "C-HEADER-BROKEN" in rules_of(alone) and alone.breaking
+    other = diff(tmp_path / "4", old, {"a.h": "FILE *f(size_t n);\nint g(struct s, unknown);\n"})
+    assert "C-HEADER-BROKEN" in rules_of(other) and other.breaking
+    twin = diff(tmp_path / "5", {"a.h": "unknown f(void);"}, {"a.h": "unknown f(void);\nint g(void);"})
+    assert twin.undecided and not twin.breaking
+
+
+def test_a_header_that_refuses_this_target_may_go_and_nobody_knows(tmp_path: Path) -> None:
+    old = {"a.h": "int f(void);", "other.h": "#error for other compilers\n"}
+    comparison = diff(tmp_path, old, {"a.h": "int f(void);"})
+    assert comparison.undecided and not comparison.breaking
 
 
 @pytest.mark.tools
@@ -90,26 +144,50 @@ def test_a_file_that_is_called_a_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "guard"),
+    ("text", "guards"),
     [
-        ("#ifndef A\n#define A\n#endif", "A"),
-        ("/* #define B */\n#if !defined(A)\n# define A 1\n#endif", "A"),
-        ("#pragma once\n#define A", ""),
-        ("#ifndef A\n#define B\n#endif", ""),
-        ("", ""),
+        ("#ifndef A\n#define A\n#endif", {"A"}),
+        ("/* #define B */\n#if !defined(A)\n# define A 1\n#endif", {"A"}),
+        ("#pragma once\n#define A", set()),
+        ("#ifndef A\n#define B\n#endif", set()),
+        ('#ifdef __cplusplus\nextern "C" {\n#endif\n#ifndef A\n#define A\nint f(void);\n#endif\n', {"A"}),
+        (
+            "#ifndef A\n#define A\nint f(void);\n#endif\n"
+            "#if defined(X) && !defined(B)\n#define B\nint g(void);\n#endif\n",
+            {"A", "B"},
+        ),
+        ("int f(void);\n#ifndef API\n#define API\n#define OTHER\n#endif\n", set()),
+        ("int f(void);\n#ifndef API\n#define API\nint h(void);\n#endif\nAPI int g(void);\n", set()),
+        ("#ifndef A\n", set()),
+        ("", set()),
     ],
 )
-def test_a_guard_is_asked_for_first_and_defined_next(tmp_path: Path, text: str, guard: str) -> None:
+def test_a_guard_is_asked_for_and_defined_next_and_used_for_nothing_else(
+    tmp_path: Path, text: str, guards: set[str]
+) -> None:
     (tmp_path / "a.h").write_text(text)
-    assert guard_of(tmp_path / "a.h") == guard
+    assert guards_of(tmp_path / "a.h") == guards
 
 
-@pytest.mark.parametrize("name", ["ZLIB_VERNUM", "LIB_VER_MAJOR", "LIBXML_DOTTED_VERSION", "X_VERSION", "X_PATCHLEVEL"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ZLIB_VERNUM",
+        "LIB_VER_MAJOR",
+        "LIBXML_DOTTED_VERSION",
+        "X_VERSION",
+        "X_PATCHLEVEL",
+        "X_PACKAGE_STRING",
+        "X_SOURCE_ID",
+    ],
+)
 def test_what_every_release_sets(name: str) -> None:
     assert of_the_release(name)
 
 
-@pytest.mark.parametrize("name", ["X_PROTOCOL_VERSION", "X_MAX_BUILD", "X_BUFFER", "X_COVER", "X_FILE_VERSION"])
+@pytest.mark.parametrize(
+    "name", ["X_PROTOCOL_VERSION", "X_MAX_BUILD", "X_BUFFER", "X_COVER", "X_FILE_VERSION", "X_PACKAGE_SIZE"]
+)
 def test_what_no_release_sets_by_itself(name: str) -> None:
     assert not of_the_release(name)
 
@@ -127,10 +205,15 @@ def test_a_version_goes_back() -> None:
         ({"value": '"a"'}, {"value": '"b"'}, "C-MACRO-VALUE-CHANGED"),
         ({"value": "1", "type": INT}, {"value": "x ( )"}, "C-MACRO-VALUE-CHANGED"),
         ({"value": "1", "type": INT}, {"value": "1", "type": INT}, ""),
+        ({"type": {**TEXT, "length": 6}}, {"type": {**TEXT, "length": 7}}, "C-MACRO-TYPE-CHANGED"),
     ],
 )
 def test_a_macro_without_arguments(old: dict[str, object], new: dict[str, object], rule: str) -> None:
     assert macro_change("M", old, new) == rule
+
+
+def test_the_text_of_a_version_may_grow() -> None:
+    assert macro_change("M_VERSION_STRING", {"type": {**TEXT, "length": 6}}, {"type": {**TEXT, "length": 7}}) == ""
 
 
 def test_declarations_are_spelled_inside_out() -> None:

@@ -90,6 +90,47 @@ def test_metadata_that_cannot_be_read_promise_nothing(tmp_path: Path, name: str,
     delivered(tree(tmp_path, {"lib/__init__.py": "", name: text}))
 
 
+PROJECT = "[project]\nname = 'lib'\nscripts = {c = 'lib:f'}\n[tool.setuptools]\npackage-dir = {'' = 'python'}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", b"[project\n\xff"),
+        ("setup.cfg", b"[options\nx"),
+        ("setup.py", b"setup(\n"),
+        ("lib-1.dist-info/entry_points.txt", b"nothing [\n"),
+    ],
+)
+def test_what_describes_a_distribution_and_cannot_be_read_makes_it_undecided(
+    tmp_path: Path, name: str, text: bytes
+) -> None:
+    old: dict[str, str | bytes] = {"lib/__init__.py": "", "lib-1.dist-info/METADATA": "Name: lib\n"}
+    if "dist-info" in name:
+        old["lib-1.dist-info/entry_points.txt"] = "[console_scripts]\nc = lib:f\n"
+    else:
+        del old["lib-1.dist-info/METADATA"]
+    for before, after in ((old, {**old, name: text}), ({**old, name: text}, old), *[({**old, name: text},) * 2]):
+        found = diff(tmp_path / str(len(list(tmp_path.iterdir()))), before, after)
+        assert found.undecided and not found.breaking, found.changes
+        assert any(name.rpartition("/")[2] in str(one) for one in (*found.old.problems, *found.new.problems))
+
+
+def test_packages_in_a_directory_that_nothing_names_any_longer_are_undecided(tmp_path: Path) -> None:
+    old: dict[str, str | bytes] = {"python/lib/__init__.py": "def f(): pass\n", "pyproject.toml": PROJECT}
+    found = diff(tmp_path / "1", old, {**old, "pyproject.toml": PROJECT + "]"})
+    assert found.undecided and not found.breaking
+    twin = diff(tmp_path / "2", old, {"other/__init__.py": "", "pyproject.toml": PROJECT.replace("python'", ".'")})
+    assert twin.breaking
+
+
+def test_a_package_that_says_no_longer_that_it_is_typed(tmp_path: Path) -> None:
+    old: dict[str, str | bytes] = {"lib/__init__.py": "def f(a: int) -> int: ...\n", "lib/py.typed": ""}
+    new: dict[str, str | bytes] = {"lib/__init__.py": old["lib/__init__.py"]}
+    assert weights(diff(tmp_path / "1", old, new)) == {("PY-TYPED-LOST", "fragile")}
+    assert not diff(tmp_path / "2", new, old).changes and not diff(tmp_path / "3", old, old).changes
+
+
 def test_metadata_on_one_side_alone_are_no_difference(tmp_path: Path) -> None:
     project = "[project]\nname = 'lib'\n[project.scripts]\nc = 'lib:f'\n"
     old: dict[str, str | bytes] = {"lib/__init__.py": "", "pyproject.toml": project}
@@ -125,6 +166,38 @@ def test_calls_that_are_passed_on_say_nothing(tmp_path: Path) -> None:
         tmp_path, {"lib/__init__.py": text.format("a=1, b=2")}, {"lib/__init__.py": text.format("a=1")}, tried=True
     )
     assert weights(found) == {("PY-PARAM-REMOVED", "breaking")}
+
+
+def test_submodules_that_a_finder_of_its_own_makes_are_tried(tmp_path: Path) -> None:
+    made = (
+        "import sys, types\nfrom importlib import abc, machinery\n"
+        "class Finder(abc.MetaPathFinder, abc.Loader):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        return machinery.ModuleSpec(name, self) if name == 'lib.made' else None\n"
+        "    def exec_module(self, module): module.value = 1\n"
+        "sys.meta_path.append(Finder())\nfrom lib.made import value\ndef f({}): pass\n"
+    )
+    files = [{"lib/__init__.py": made.format(p)} for p in ("a", "")]
+    found = diff(tmp_path, files[0], files[1], tried=True)
+    assert [one.change.symbol for one in found.of("breaking") if one.trial is not None] == ["lib.f(a)"]
+
+
+def test_a_parameter_that_moved_is_shown_by_its_position(tmp_path: Path) -> None:
+    old: dict[str, str | bytes] = {
+        "lib/__init__.py": "def f(a=1, b=2): pass\nclass C:\n    def g(self, a, b=2): pass\n"
+    }
+    new: dict[str, str | bytes] = {
+        "lib/__init__.py": "def f(b=2, a=1): pass\nclass C:\n    def g(self, a, n=1, b=2): pass\n"
+    }
+    found = diff(tmp_path, old, new, tried=True)
+    shown = {one.change.symbol for one in found.changes if one.trial is not None and one.breaking}
+    assert shown == {"lib.f(a)", "lib.f(b)", "lib.C.g(b)"}
+    assert not any(one.rule.id == "PY-UNEXPLAINED" for one in found.changes)
+    renamed: dict[str, str | bytes] = {
+        "lib/__init__.py": "def f(a=1, *, b=2): pass\nclass C:\n    def g(self, a, b=2): pass\n"
+    }
+    other = diff(tmp_path / "2", old, renamed, tried=True)
+    assert not any(trial.breaks for trial in other.trials if trial.client.relation == "position")
 
 
 def test_what_a_run_gives_is_only_fragile(tmp_path: Path) -> None:
