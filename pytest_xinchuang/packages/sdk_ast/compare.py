@@ -284,6 +284,10 @@ def _comparer_of(language: str) -> type[Comparer]:
             from pytest_xinchuang.packages.sdk_ast.protobuf.comparer import ProtobufComparer
 
             return ProtobufComparer
+        case "sql":
+            from pytest_xinchuang.packages.sdk_ast.sql.comparer import SqlComparer
+
+            return SqlComparer
         case _:
             from pytest_xinchuang.packages.sdk_ast.openapi.comparer import OpenApiComparer
 

@@ -36,7 +36,9 @@ REFERENCE = "amd64"
 """The architecture that SDKs are written on, and that the others are compared with."""
 
 
-TARGETS = {"java": "jvm", "python": "python", "typescript": "node", "protobuf": "protobuf", "openapi": "openapi"}
+TARGETS = {
+    "java": "jvm", "python": "python", "typescript": "node", "protobuf": "protobuf", "openapi": "openapi", "sql": "sql",
+}  # fmt: skip
 """Language -> its one target, where an API is the same on all platforms."""
 
 POLICY = ApiPolicy()

@@ -23,7 +23,7 @@ class Sdk(FrozenData):
         tags: build tags.
     """
 
-    language: Literal["go", "c", "java", "python", "typescript", "protobuf", "openapi"]
+    language: Literal["go", "c", "java", "python", "typescript", "protobuf", "openapi", "sql"]
     path: str = "."
     baseline: str = ""
     go: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?)?$")

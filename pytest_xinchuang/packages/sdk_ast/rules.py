@@ -17,7 +17,7 @@ from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, system_error, verbatim
 
-RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY|TS|PROTO|OPENAPI)(-[A-Z0-9]+)+$")]
+RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|JAVA|PY|TS|PROTO|OPENAPI|SQL)(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
 Level = Literal["major", "minor", "patch"]
 LEVELS: tuple[Level, ...] = ("major", "minor", "patch")
@@ -83,6 +83,7 @@ LANGUAGES: dict[str, WitnessFiles] = {
     "openapi": WitnessFiles(
         prefix="OPENAPI-", library="openapi.yaml", library_head="openapi: ", client="client.yaml", client_head="- "
     ),
+    "sql": WitnessFiles(prefix="SQL-", library="schema.sql", client="client.sql", client_head=""),
 }
 """Folder of a language's rules -> its witnesses; in the order in which rules are listed."""
 

@@ -34,8 +34,9 @@ class ReadOptions:
         targets: what is read for; none: for Go every target whose files differ, and linux/amd64 elsewhere.
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
-        language: go, c, java, python, typescript, protobuf or openapi; empty: by what the directory holds.
+        language: go, c, java, python, typescript, protobuf, openapi or sql; empty: by what the directory holds.
         c_flags: more arguments for the C compiler (-D, -I).
+        sql_dialect: of SQL, or a database that speaks it; empty: by what the files say.
     """
 
     targets: Sequence[str] = ("linux/amd64",)
@@ -45,11 +46,12 @@ class ReadOptions:
     fetch_requirements: bool = True
     language: str = ""
     c_flags: Sequence[str] = ()
+    sql_dialect: str = ""
 
 
 FILES = {
     ".jar": "java", ".whl": "python", ".h": "c", ".tgz": "typescript", ".proto": "protobuf", ".yaml": "openapi",
-    ".yml": "openapi",
+    ".yml": "openapi", ".sql": "sql",
 }  # fmt: skip
 """Files that are an API by themselves, and its language."""
 
@@ -71,7 +73,9 @@ def language_of(directory: Path) -> str:
         return "protobuf"
     from pytest_xinchuang.packages.sdk_ast.openapi.documents import documents
 
-    return "openapi" if documents(directory) else "go"
+    if documents(directory):
+        return "openapi"
+    return "sql" if next(directory.rglob("*.sql"), None) else "go"
 
 
 def _language_of_file(path: Path, asked: str) -> str:
@@ -269,10 +273,14 @@ class Sources:
             from pytest_xinchuang.packages.sdk_ast.openapi.reader import extract_openapi
 
             extract_openapi(place, output, version=version)
+        elif language == "sql":
+            from pytest_xinchuang.packages.sdk_ast.sql.reader import extract_sql
+
+            extract_sql(place, output, version=version, dialect=self.options.sql_dialect)
         else:
             raise XcError(
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
-                mend=_("--kind go, c, java, python, typescript, protobuf or openapi"),
+                mend=_("--kind go, c, java, python, typescript, protobuf, openapi or sql"),
             )
         return self._placed(Snapshot(output, label, ours=True), place)
 

@@ -14,6 +14,7 @@ LANGUAGES: Mapping[str, Message] = {
     "typescript": verbatim("TypeScript"),
     "protobuf": verbatim("protobuf"),
     "openapi": verbatim("OpenAPI"),
+    "sql": verbatim("SQL"),
 }
 
 LEVELS: Mapping[str, Message] = {"major": _("major"), "minor": _("minor"), "patch": _("patch")}

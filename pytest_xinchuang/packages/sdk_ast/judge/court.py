@@ -70,6 +70,12 @@ def _openapi(_sources: Sources) -> Judge:
     return OpenApiJudge()
 
 
+def _sql(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.sql.judge import SqlJudge
+
+    return SqlJudge(sources)
+
+
 JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "go": _go,
     "c": _c,
@@ -78,6 +84,7 @@ JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "typescript": _typescript,
     "protobuf": _protobuf,
     "openapi": _openapi,
+    "sql": _sql,
 }
 """Language -> its judge."""
 
@@ -89,6 +96,7 @@ UNEXPLAINED = {
     "typescript": "TS-UNEXPLAINED",
     "protobuf": "PROTO-UNEXPLAINED",
     "openapi": "OPENAPI-UNEXPLAINED",
+    "sql": "SQL-UNEXPLAINED",
 }
 """Language -> the rule of what a client shows and no other rule tells."""
 
