@@ -34,7 +34,7 @@ class ReadOptions:
         targets: what is read for; none: for Go every target whose files differ, and linux/amd64 elsewhere.
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
-        language: go, c, java, python, typescript, protobuf or openapi; empty: by what the directory holds.
+        language: go, c, java, python, typescript, rust, protobuf or openapi; empty: by what the directory holds.
         c_flags: more arguments for the C compiler (-D, -I).
     """
 
@@ -49,7 +49,7 @@ class ReadOptions:
 
 FILES = {
     ".jar": "java", ".whl": "python", ".h": "c", ".tgz": "typescript", ".proto": "protobuf", ".yaml": "openapi",
-    ".yml": "openapi",
+    ".yml": "openapi", ".crate": "rust",
 }  # fmt: skip
 """Files that are an API by themselves, and its language."""
 
@@ -58,6 +58,8 @@ def language_of(directory: Path) -> str:
     """What a directory's API is written in, by what stands in it; Go where that says nothing."""
     if (directory / "go.mod").is_file() or (directory / "go.work").is_file():
         return "go"
+    if (directory / "Cargo.toml").is_file() and not (directory / "pyproject.toml").is_file():
+        return "rust"
     if (directory / "package.json").is_file() and not (directory / "pyproject.toml").is_file():
         return "typescript"
     order = (
@@ -261,6 +263,11 @@ class Sources:
 
             compiler = find_compiler(self.cache, place, offline=self.options.offline, runner=self.runner)
             extract_typescript(place, output, compiler, version=version)
+        elif language == "rust":
+            from pytest_xinchuang.packages.sdk_ast.rust.reader import extract_rust
+
+            offline = self.options.offline
+            extract_rust(place, self.options.targets, output, version=version, offline=offline, runner=self.runner)
         elif language == "protobuf":
             from pytest_xinchuang.packages.sdk_ast.protobuf.reader import extract_protobuf
 
@@ -272,7 +279,7 @@ class Sources:
         else:
             raise XcError(
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
-                mend=_("--kind go, c, java, python, typescript, protobuf or openapi"),
+                mend=_("--kind go, c, java, python, typescript, rust, protobuf or openapi"),
             )
         return self._placed(Snapshot(output, label, ours=True), place)
 

@@ -58,6 +58,12 @@ def _typescript(sources: Sources) -> Judge:
     return TypeScriptJudge(sources)
 
 
+def _rust(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.rust.judge import RustJudge
+
+    return RustJudge(sources)
+
+
 def _protobuf(sources: Sources) -> Judge:
     from pytest_xinchuang.packages.sdk_ast.protobuf.judge import ProtobufJudge
 
@@ -76,6 +82,7 @@ JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "java": _java,
     "python": _python,
     "typescript": _typescript,
+    "rust": _rust,
     "protobuf": _protobuf,
     "openapi": _openapi,
 }
@@ -87,6 +94,7 @@ UNEXPLAINED = {
     "java": "JAVA-UNEXPLAINED",
     "python": "PY-UNEXPLAINED",
     "typescript": "TS-UNEXPLAINED",
+    "rust": "RUST-UNEXPLAINED",
     "protobuf": "PROTO-UNEXPLAINED",
     "openapi": "OPENAPI-UNEXPLAINED",
 }
