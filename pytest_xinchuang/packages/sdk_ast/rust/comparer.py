@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from pytest_xinchuang.messages import _
@@ -20,6 +21,7 @@ from pytest_xinchuang.packages.sdk_ast.rust.shapes import (
 )
 from pytest_xinchuang.packages.sdk_ast.rust.traits import compare_traits
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol
+from pytest_xinchuang.packages.sdk_ast.words import sides
 
 Facts = Mapping[str, Any]
 Found = tuple[str, str, str, str]
@@ -69,14 +71,25 @@ class RustComparer(Comparer):
             if any((one.rule, one.symbol) == (rule, symbol) for one in self.changes):
                 return
             old, new = crate_of(old), crate_of(new)
+            if rule == self.package_rules.removed and (unread := self._unread):
+                more["undecided"] = _("the {sides} package could not be read whole", sides=sides(unread))
         super().add(rule, symbol, old, new, **more)
+
+    @cached_property
+    def _unread(self) -> list[str]:
+        """The sides of which nobody knows what crates they have: no name stands with what could not be read."""
+        return [
+            name
+            for name, side in (("old", self.old), ("new", self.new))
+            if any(p.record.partial and not p.record.name for many in side.snapshot.packages.values() for p in many)
+        ]
 
     def compare_package(self, old: ApiPackage, new: ApiPackage) -> None:
         before, after, path = old.symbols, new.symbols, old.record.path
+        if new.record.partial or old.record.partial:
+            return
         if path.endswith("/" + MANIFEST):
             self._told("", compare_promises(before["manifest"]["facts"], after["manifest"]["facts"]), path=path)
-            return
-        if new.record.partial or old.record.partial:
             return
         self._before, self._after = before, after
         for name, symbol in before.items():

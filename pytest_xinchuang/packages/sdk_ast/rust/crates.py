@@ -28,6 +28,7 @@ _LIBRARIES = frozenset({"lib", "rlib", "dylib", "proc-macro"})
 """Kinds of crates that Rust code can use (Cargo reference, crate-type)."""
 _FOREIGN = frozenset({"cdylib", "staticlib"})
 """Kinds of libraries for programs in other languages."""
+_TESTS = re.compile(r"\[(?:target\.[^\n]+\.)?dev-dependencies\b")
 _LEFT_OUT = shutil.ignore_patterns("target", ".git", "node_modules", ".hg", ".svn")
 
 
@@ -103,12 +104,14 @@ class Opened:
     Attributes:
         root: of the workspace, or of the one package.
         scratch: a directory for what cargo makes.
+        named: what its Cargo.toml calls it, as programs do; what its directory is called where that says nothing.
         problem: why cargo cannot tell what is in it; empty where it can.
     """
 
     root: Path
     scratch: Path
     crates: tuple[Crate, ...]
+    named: str
     problem: str = ""
 
 
@@ -126,6 +129,12 @@ def workspace_of(place: Path) -> Path:
         if (directory / ".git").exists():
             break
     return place
+
+
+def _named(manifest: Mapping[str, Any]) -> str:
+    tables = [manifest.get(name) for name in ("lib", "package")]
+    found = next((table["name"] for table in tables if isinstance(table, dict) and "name" in table), "")
+    return str(found).replace("-", "_")
 
 
 def _toml(path: Path) -> Mapping[str, Any]:
@@ -164,6 +173,8 @@ def opened(place: Path, cargo: Cargo, *, offline: bool) -> Iterator[Opened]:
         top = workspace_of(place)
         root = scratch / "copy"
         _copied(top, root)
+        for path in root.rglob(MANIFEST):
+            _forget_tests(path)
         directory = root / place.relative_to(top)
         known, problem = _metadata(directory, root, scratch, cargo, offline=offline)
         crates = _crates(known, directory) if known else ()
@@ -174,7 +185,7 @@ def opened(place: Path, cargo: Cargo, *, offline: bool) -> Iterator[Opened]:
                     "name a package with a [lib]; one of the crate types {kinds}", kinds="lib, rlib, dylib, proc-macro"
                 ),
             )
-        yield Opened(root, scratch, crates, problem)
+        yield Opened(root, scratch, crates, _named(_toml(place / MANIFEST)) or place.name, problem)
 
 
 def _copied(source: Path, target: Path) -> None:
@@ -185,6 +196,21 @@ def _copied(source: Path, target: Path) -> None:
     for path in (target, *target.rglob("*")):
         if path.is_dir() and not path.is_symlink():
             path.chmod(path.stat().st_mode | 0o700)
+
+
+def _forget_tests(manifest: Path) -> None:
+    """Take the dependencies of tests out of a Cargo.toml: users never build them, and may not be able to fetch them."""
+    try:
+        text = manifest.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return  # cargo tells what is wrong with it, where it belongs to a package
+    kept, tests = [], False
+    for line in text.splitlines(keepends=True):
+        if line.startswith("["):
+            tests = bool(_TESTS.match(line))
+        if not tests:
+            kept.append(line)
+    manifest.write_text("".join(kept), encoding="utf-8")
 
 
 def _metadata(

@@ -68,11 +68,12 @@ def extract_rust(
             packages.append((f"{crate.name}/{MANIFEST}", crate.name, _digest(both), both))
         if here.problem:
             problem = problem_record(MANIFEST, None, DOES_NOT_BUILD, why=verbatim(here.problem))
-            packages.append((place.name, place.name, "", [(t, {}, [problem]) for t in triples]))
+            unread: list[Variant] = [(t, {}, [problem]) for t in triples]
+            packages += [(here.named + name, "", "", unread) for name in (*SETS, f"/{MANIFEST}")]
         first = here.crates[0] if here.crates else None
         header = {
             "language": "rust",
-            "name": first.name if first and len(here.crates) == 1 else place.name,
+            "name": first.name if first and len(here.crates) == 1 else here.named,
             "version": version or (str(first.facts["version"]) if first else ""),
             "minimum": str(first.facts.get("rust_version") or "") if first else "",
             "toolchain": cargo.told,

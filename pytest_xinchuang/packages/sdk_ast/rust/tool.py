@@ -19,6 +19,8 @@ from pytest_xinchuang.tools.process import Finished, Runner, environment, last_l
 
 TIMEOUT_S = 1800
 """Seconds for a crate with all that it depends on, on a loaded machine."""
+QUICK_S = 60
+"""Seconds for a question that rustc answers from its own files; rustup may have to start first."""
 FORMATS = frozenset({57})
 """Versions of rustdoc's JSON that this was tried with (rustdoc-types, FORMAT_VERSION): that of Rust 1.95 to 1.97."""
 TRIPLES = {
@@ -112,10 +114,10 @@ def find_cargo(runner: Runner) -> Cargo:
     rustc = shutil.which("rustc") or shutil.which("rustc", path=str(home / "bin"))
     if rustc is None:
         raise ToolchainFault(_("there is no Rust (rustc, cargo)"), mend=MEND)
-    done = runner.run([rustc, "--print", "sysroot"], timeout_s=60, cwd="/").exited(ToolchainFault)
+    done = runner.run([rustc, "--print", "sysroot"], timeout_s=QUICK_S, cwd="/").exited(ToolchainFault)
     root = Path(done.text.strip())
     if not done.ok or not (root / "bin" / "cargo").is_file():
         said = last_line(done.errors) or str(root)
         raise ToolchainFault(_("rustc has no cargo beside it: {said}", said=verbatim(said)), mend=MEND)
-    version = runner.run([str(root / "bin" / "rustc"), "--version"], timeout_s=60, cwd="/").exited(ToolchainFault)
+    version = runner.run([str(root / "bin" / "rustc"), "--version"], timeout_s=QUICK_S, cwd="/").exited(ToolchainFault)
     return Cargo(root.resolve(), version.text.strip(), home.resolve(), runner)

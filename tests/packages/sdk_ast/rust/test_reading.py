@@ -38,6 +38,7 @@ def test_a_crate_that_does_not_build_is_undecided(tmp_path: Path, broken: dict[s
         place = tmp_path / ("a" if isinstance(old, str) else "b")
         found = diff(place, old, new)
         assert found.undecided
+        assert not found.breaking
         assert "RUST-UNVERIFIABLE" in rules_of(found)
         assert found.old.problems or found.new.problems
 
@@ -125,6 +126,22 @@ def test_a_workspace(tmp_path: Path) -> None:
     found = diff(tmp_path, {**top, **member("a"), **member("b")}, {**top, **member("b"), **member("c")}, fast=True)
     assert set(rules_of(found, "breaking")) == {"RUST-CRATE-REMOVED"}
     assert "RUST-CRATE-ADDED" in rules_of(found)
+
+
+def test_a_workspace_that_cannot_be_read(tmp_path: Path) -> None:
+    top: dict[str, str | bytes] = {"Cargo.toml": '[workspace]\nresolver = "2"\nmembers = ["*"]\n'}
+    member: dict[str, str | bytes] = {"a/Cargo.toml": MANIFEST.replace('"lib"', '"a"'), "a/src/lib.rs": LIBRARY}
+    found = diff(tmp_path, {**top, **member}, {**top, **member, "a/Cargo.toml": "[package]"}, fast=True)
+    assert found.undecided
+    assert not found.breaking
+
+
+def test_dependencies_of_tests_are_not_needed(tmp_path: Path) -> None:
+    tests = '\n[dev-dependencies]\nnowhere-to-be-had = "9"\n[dev-dependencies.other-one]\nversion = "9"\n'
+    files: dict[str, str | bytes] = {"Cargo.toml": MANIFEST + tests + "\n[features]\nx = []\n", "src/lib.rs": LIBRARY}
+    found = diff(tmp_path, files, files, fast=True)
+    assert not found.changes
+    assert set(found.old.packages["lib/Cargo.toml"][0].symbols["manifest"]["facts"]["features"]) == {"x"}
 
 
 def test_another_name_of_the_library(tmp_path: Path) -> None:
