@@ -83,7 +83,7 @@ def _add_reading(parser: XcParser) -> None:
     )
     parser.add_argument(
         "--kind",
-        choices=["go", "c", "java", "python", "typescript", "protobuf", "openapi", "sql"],
+        choices=["go", "c", "java", "python", "typescript", "rust", "protobuf", "openapi", "sql"],
         default="",
         help=_("the API's programming language (default: by its files)"),
     )

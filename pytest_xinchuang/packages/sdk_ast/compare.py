@@ -280,6 +280,10 @@ def _comparer_of(language: str) -> type[Comparer]:
             from pytest_xinchuang.packages.sdk_ast.typescript.comparer import TypeScriptComparer
 
             return TypeScriptComparer
+        case "rust":
+            from pytest_xinchuang.packages.sdk_ast.rust.comparer import RustComparer
+
+            return RustComparer
         case "protobuf":
             from pytest_xinchuang.packages.sdk_ast.protobuf.comparer import ProtobufComparer
 

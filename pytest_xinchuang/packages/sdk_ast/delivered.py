@@ -136,3 +136,14 @@ def python_is_new_enough(place: Path, users: str) -> Found:
             _("it takes Python {wanted}, and the users have Python {users}", wanted=verbatim(wanted), users=users)
         )
     return found
+
+
+def rust_is_new_enough(wanted: str, users: str) -> Found:
+    """Whether the users' Rust is not below a crate's ``rust-version`` (Cargo reference, the rust-version field)."""
+    found = Found()
+    found.evidence.append({"kind": "rust-version", "rust": wanted, "users": users})
+    if not users:
+        found.lacking = _("the manifest names no Rust of the users (sdk.rust)")
+    elif wanted and Version(users) < Version(wanted):
+        found.wrong.append(_("it takes Rust {wanted}, and the users have Rust {users}", wanted=wanted, users=users))
+    return found

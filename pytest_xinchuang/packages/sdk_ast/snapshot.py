@@ -82,7 +82,7 @@ class Header(_Record):
 
     record: Literal["snapshot"] = "snapshot"
     format: Literal["xc-api/1"] = Field(alias="schema", default="xc-api/1")
-    language: Literal["go", "c", "java", "python", "typescript", "protobuf", "openapi", "sql"]
+    language: Literal["go", "c", "java", "python", "typescript", "rust", "protobuf", "openapi", "sql"]
     name: str
     version: str = ""
     minimum: str = ""

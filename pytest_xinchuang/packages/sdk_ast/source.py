@@ -34,7 +34,7 @@ class ReadOptions:
         targets: what is read for; none: for Go every target whose files differ, and linux/amd64 elsewhere.
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
-        language: go, c, java, python, typescript, protobuf, openapi or sql; empty: by what the directory holds.
+        language: go, c, java, python, typescript, rust, protobuf, openapi or sql; empty: by what the directory holds.
         c_flags: more arguments for the C compiler (-D, -I).
         sql_dialect: of SQL, or a database that speaks it; empty: by what the files say.
     """
@@ -51,7 +51,7 @@ class ReadOptions:
 
 FILES = {
     ".jar": "java", ".whl": "python", ".h": "c", ".tgz": "typescript", ".proto": "protobuf", ".yaml": "openapi",
-    ".yml": "openapi", ".sql": "sql",
+    ".yml": "openapi", ".sql": "sql", ".crate": "rust",
 }  # fmt: skip
 """Files that are an API by themselves, and its language."""
 
@@ -60,6 +60,8 @@ def language_of(directory: Path) -> str:
     """What a directory's API is written in, by what stands in it; Go where that says nothing."""
     if (directory / "go.mod").is_file() or (directory / "go.work").is_file():
         return "go"
+    if (directory / "Cargo.toml").is_file() and not (directory / "pyproject.toml").is_file():
+        return "rust"
     if (directory / "package.json").is_file() and not (directory / "pyproject.toml").is_file():
         return "typescript"
     order = (
@@ -265,6 +267,11 @@ class Sources:
 
             compiler = find_compiler(self.cache, place, offline=self.options.offline, runner=self.runner)
             extract_typescript(place, output, compiler, version=version)
+        elif language == "rust":
+            from pytest_xinchuang.packages.sdk_ast.rust.reader import extract_rust
+
+            offline = self.options.offline
+            extract_rust(place, self.options.targets, output, version=version, offline=offline, runner=self.runner)
         elif language == "protobuf":
             from pytest_xinchuang.packages.sdk_ast.protobuf.reader import extract_protobuf
 
@@ -280,7 +287,7 @@ class Sources:
         else:
             raise XcError(
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
-                mend=_("--kind go, c, java, python, typescript, protobuf, openapi or sql"),
+                mend=_("--kind go, c, java, python, typescript, rust, protobuf, openapi or sql"),
             )
         return self._placed(Snapshot(output, label, ours=True), place)
 

@@ -12,6 +12,7 @@ LANGUAGES: Mapping[str, Message] = {
     "java": verbatim("Java"),
     "python": verbatim("Python"),
     "typescript": verbatim("TypeScript"),
+    "rust": verbatim("Rust"),
     "protobuf": verbatim("protobuf"),
     "openapi": verbatim("OpenAPI"),
     "sql": verbatim("SQL"),

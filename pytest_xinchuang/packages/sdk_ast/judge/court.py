@@ -58,6 +58,12 @@ def _typescript(sources: Sources) -> Judge:
     return TypeScriptJudge(sources)
 
 
+def _rust(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.rust.judge import RustJudge
+
+    return RustJudge(sources)
+
+
 def _protobuf(sources: Sources) -> Judge:
     from pytest_xinchuang.packages.sdk_ast.protobuf.judge import ProtobufJudge
 
@@ -82,6 +88,7 @@ JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "java": _java,
     "python": _python,
     "typescript": _typescript,
+    "rust": _rust,
     "protobuf": _protobuf,
     "openapi": _openapi,
     "sql": _sql,
@@ -94,6 +101,7 @@ UNEXPLAINED = {
     "java": "JAVA-UNEXPLAINED",
     "python": "PY-UNEXPLAINED",
     "typescript": "TS-UNEXPLAINED",
+    "rust": "RUST-UNEXPLAINED",
     "protobuf": "PROTO-UNEXPLAINED",
     "openapi": "OPENAPI-UNEXPLAINED",
     "sql": "SQL-UNEXPLAINED",
