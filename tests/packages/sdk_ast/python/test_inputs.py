@@ -177,7 +177,7 @@ def test_submodules_that_a_finder_of_its_own_makes_are_tried(tmp_path: Path) -> 
         "    def exec_module(self, module): module.value = 1\n"
         "sys.meta_path.append(Finder())\nfrom lib.made import value\ndef f({}): pass\n"
     )
-    files = [{"lib/__init__.py": made.format(p)} for p in ("a", "")]
+    files: list[dict[str, str | bytes]] = [{"lib/__init__.py": made.format(p)} for p in ("a", "")]
     found = diff(tmp_path, files[0], files[1], tried=True)
     assert [one.change.symbol for one in found.of("breaking") if one.trial is not None] == ["lib.f(a)"]
 
