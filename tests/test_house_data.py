@@ -29,10 +29,10 @@ FILES = [
     ),
 ]
 ID = re.compile(
-    r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{3}|SMD-[0-9]{2,3}|(?:GO|C|JAVA|PY|TS|PROTO|OPENAPI)(?:-[A-Z0-9]+)+)(?![A-Za-z0-9-])"
+    r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{3}|SMD-[0-9]{2,3}|(?:GO|C|JAVA|PY|TS|RUST|PROTO|OPENAPI)(?:-[A-Z0-9]+)+)(?![A-Za-z0-9-])"
 )
 BEGUN = re.compile(
-    r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{0,2}|SMD-[0-9]{0,2}|(?:GO|C|JAVA|PY|TS|PROTO|OPENAPI)-[A-Z0-9-]*)$"
+    r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{0,2}|SMD-[0-9]{0,2}|(?:GO|C|JAVA|PY|TS|RUST|PROTO|OPENAPI)-[A-Z0-9-]*)$"
 )
 """A text that ends in the middle of an id."""
 ENDED = re.compile(r"^-[A-Z]{3,}(?![a-z])")
@@ -131,7 +131,7 @@ def test_what_is_named_is_there(catalogue: Catalogue) -> None:
     assert not found - known
     rules = set(Rules().by_id)
     named = literal([p for p in OWN if p.parent == ROOT / "packages" / "sdk_ast"])
-    assert not {i for i in named if re.match(r"(GO|JAVA|PY|TS|PROTO|OPENAPI|C)-", i)} - rules
+    assert not {i for i in named if re.match(r"(GO|JAVA|PY|TS|RUST|PROTO|OPENAPI|C)-", i)} - rules
 
 
 def test_each_language_of_a_text_has_its_line() -> None:
