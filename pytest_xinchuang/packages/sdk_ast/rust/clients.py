@@ -331,7 +331,7 @@ class Writer:
         names = ["self" if item["self"] and not n else f"_a{n}" for n in range(len(inputs))]
         given = ", ".join(f"{one}: {text}" for one, text in zip(names, inputs, strict=True))
         words = ("unsafe " if item["unsafe"] else "") + (f'extern "{item["abi"]}" ' if item["abi"] != "Rust" else "")
-        return f"{words}fn {name}{declared}({given}) -> {written(item['returned'], self.crate)}{where} {{ loop {{}} }}"
+        return f"{words}fn {name}{declared}({given}) -> {written(item['result'], self.crate)}{where} {{ loop {{}} }}"
 
     # -- values and macros
 
