@@ -48,6 +48,7 @@ FOREIGN = {
     "--ignore": "pytest",
     "--lf": "pytest",
     "--release": "javac",
+    "--manifest-path": "cargo",
     "--reruns": "pytest-rerunfailures",
     "--self-contained": "dotnet publish",
     "--agree": "python -m fixtures.generate",

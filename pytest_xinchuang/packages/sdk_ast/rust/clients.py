@@ -103,8 +103,8 @@ class Writer:
             if bounds:
                 more.append(f"I{number}: {written(bounds, self.crate)}")
             texts.append(f"I{number}" if bounds else text)
-        output = facts["output"]
-        declared, where = generics(facts, [*texts, output], self.crate, more)
+        returned = facts["result"]
+        declared, where = generics(facts, [*texts, returned], self.crate, more)
         inputs = [written(text, self.crate) for text in texts]
         given = ", ".join(f"a{n}: {text}" for n, text in enumerate(inputs))
         names = [f"a{n}" for n in range(len(inputs))]
@@ -117,17 +117,17 @@ class Writer:
             call = f"unsafe {{ {call} }}"
         head = f"pub fn c{declared}({given}){where}"
         self._add(label, "call", f"{head} {{ let _r = {call}; }}\n")
-        if "impl " not in output and is_named(output):
-            result = written(output, self.crate)
+        if "impl " not in returned and is_named(returned):
+            result = written(returned, self.crate)
             self._add(label, "result", f"{head} {{ let _r: {result} = {call}; }}\n")
             if not any(one.startswith("I") and ": " in one for one in more):
                 self._as_value(label, path, facts, inputs, result, more)
-        elif output.startswith("impl ") and is_named(output):
-            self._opaque(label, head, call, output)
+        elif returned.startswith("impl ") and is_named(returned):
+            self._opaque(label, head, call, returned)
 
     def _as_value(self, label: str, path: str, facts: Facts, inputs: list[str], result: str, more: list[str]) -> None:
         bound = lifetimes(facts["bounds"])
-        free = [one for one in lifetimes([*facts["inputs"], facts["output"]]) if one not in bound]
+        free = [one for one in lifetimes([*facts["inputs"], facts["result"]]) if one not in bound]
         around = [one for one in free if one.replace("'l", "'") in str(facts.get("for", ""))]
         late = [one for one in free if one not in around]
         declared, where = generics({**facts, "bounds": facts["bounds"]}, [facts.get("for", "")], self.crate, more)
@@ -143,10 +143,10 @@ class Writer:
                 label, "instantiate", f"pub fn c{declared}(){where} {{ let _f: {text} = {path}::<{arguments}>; }}\n"
             )
 
-    def _opaque(self, label: str, head: str, call: str, output: str) -> None:
-        bounds = written(output.removeprefix("impl "), self.crate)
+    def _opaque(self, label: str, head: str, call: str, returned: str) -> None:
+        bounds = written(returned.removeprefix("impl "), self.crate)
         self._add(label, "result", f"fn need<X: {bounds}>(_x: X) {{}}\n{head} {{ need({call}) }}\n")
-        for trait in ("Send", "Sync", "Unpin") if FUTURE not in output else ("Send", "Sync"):
+        for trait in ("Send", "Sync", "Unpin") if FUTURE not in returned else ("Send", "Sync"):
             # Parameters that may be anything take these traits away by themselves.
             given = re.sub(r"\b(T\d+)(?=[,>])", r"\1: Send + Sync + Unpin", head.partition("(")[0])
             given = re.sub(r"\b(I\d+: )", r"\1Send + Sync + Unpin + ", given) + "(" + head.partition("(")[2]
@@ -299,7 +299,7 @@ class Writer:
         mine = {
             **item,
             "inputs": [re.sub(r"\bSelf\b", "X", text) for text in item["inputs"]],
-            "output": re.sub(r"\bSelf\b", "X", item["output"]),
+            "result": re.sub(r"\bSelf\b", "X", item["result"]),
             "bounds": [re.sub(r"\bSelf\b", "X", text) for text in item["bounds"]],
         }
         self._calls(symbol, path, mine, "", f"X: {trait}")
@@ -318,20 +318,20 @@ class Writer:
                 names = re.compile(rf"\b(?:{'|'.join(own)})\b") if own else re.compile(r"(?!)")
                 texts = {
                     "inputs": [names.sub("u8", text) for text in item["inputs"]],
-                    "output": names.sub("u8", item["output"]),
+                    "result": names.sub("u8", item["result"]),
                     "bounds": [names.sub("u8", text) for text in item["bounds"]],
                     "for": " ".join(own),
                 }
                 yield f"    {self._implemented(name, {**item, **texts})}\n"
 
     def _implemented(self, name: str, item: Facts) -> str:
-        texts = [*item["inputs"], item["output"]]
+        texts = [*item["inputs"], item["result"]]
         declared, where = generics(item, texts, self.crate)
         inputs = [written(text, self.crate) for text in item["inputs"]]
         names = ["self" if item["self"] and not n else f"_a{n}" for n in range(len(inputs))]
         given = ", ".join(f"{one}: {text}" for one, text in zip(names, inputs, strict=True))
         words = ("unsafe " if item["unsafe"] else "") + (f'extern "{item["abi"]}" ' if item["abi"] != "Rust" else "")
-        return f"{words}fn {name}{declared}({given}) -> {written(item['output'], self.crate)}{where} {{ loop {{}} }}"
+        return f"{words}fn {name}{declared}({given}) -> {written(item['result'], self.crate)}{where} {{ loop {{}} }}"
 
     # -- values and macros
 

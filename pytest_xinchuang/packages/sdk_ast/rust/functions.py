@@ -25,11 +25,11 @@ def compare_functions(label: str, before: Facts, after: Facts, *, implemented: b
             if was != now:
                 rule = "RUST-METHOD-RECEIVER-CHANGED" if before["self"] and not number else "RUST-FN-PARAM-TYPE-CHANGED"
                 yield rule, label, was, now
-    if before["output"] != after["output"]:
+    if before["result"] != after["result"]:
         if before["async"] != after["async"]:
             yield "RUST-FN-ASYNC-CHANGED", label, *texts
         else:
-            yield "RUST-FN-RESULT-CHANGED", label, before["output"], after["output"]
+            yield "RUST-FN-RESULT-CHANGED", label, before["result"], after["result"]
     same = [kind for kind, _default in before["params"]] == [kind for kind, _default in after["params"]]
     if not same:
         yield "RUST-FN-GENERICS-CHANGED", label, *texts
@@ -66,4 +66,4 @@ def function_text(facts: Facts) -> str:
     generics = f"<{', '.join(named)}>" if named else ""
     inputs = ", ".join(["self: " + one if facts["self"] and not n else one for n, one in enumerate(facts["inputs"])])
     where = f" where {', '.join(facts['bounds'])}" if facts["bounds"] else ""
-    return " ".join([*words, f"fn{generics}({inputs}) -> {facts['output']}{where}"])
+    return " ".join([*words, f"fn{generics}({inputs}) -> {facts['result']}{where}"])

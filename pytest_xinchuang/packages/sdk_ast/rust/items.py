@@ -171,6 +171,8 @@ class Items:
 
     def _trait(self, item: Node, scope: Scope) -> Facts:
         inner = inner_of(item)
+        every = types.predicates(inner["generics"], scope)
+        own = {one.removeprefix("Self: ") for one in every if one.startswith("Self: ")}
         members = {}
         for number in inner["items"]:
             member = self.index.get(str(number))
@@ -180,7 +182,8 @@ class Items:
             "unsafe": inner["is_unsafe"],
             "auto": inner["is_auto"],
             "dyn": inner["is_dyn_compatible"],
-            "supers": sorted(types.bound_text(bound, scope) for bound in inner["bounds"]),
+            "supers": sorted({types.bound_text(bound, scope) for bound in inner["bounds"]} | own),
+            "bounds": [one for one in every if not one.startswith("Self: ")],
             "items": members,
             "sealed": self._is_sealed(item, members, ()),
         }

@@ -311,7 +311,7 @@ FUTURE = "core::future::future::Future"
 
 
 def signature(function: Node, scope: Scope) -> dict[str, Any]:
-    """A function's facts: ``inputs`` and ``output`` as text, and what stands around them."""
+    """A function's facts: ``inputs`` and ``result`` as text, and what stands around them."""
     generics, header, told = function["generics"], function["header"], function["sig"]
     for one in generics["params"]:
         if "lifetime" not in one["kind"] and not is_synthetic(one):
@@ -325,7 +325,7 @@ def signature(function: Node, scope: Scope) -> dict[str, Any]:
     return {
         "self": own,
         "inputs": texts,
-        "output": f"impl {FUTURE}<Output = {output}>" if header["is_async"] else output,
+        "result": f"impl {FUTURE}<Output = {output}>" if header["is_async"] else output,
         "params": kinds,
         "bounds": predicates(generics, scope),
         "const": header["is_const"],
