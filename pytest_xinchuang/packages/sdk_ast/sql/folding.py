@@ -70,7 +70,9 @@ class Catalog:
         elif not isinstance(tree, _NO_SCHEMA):
             raise NotUnderstood
         elif isinstance(tree, exp.Set) and re.search(r"\bsearch_path\b", text, re.IGNORECASE):
-            if not re.search(r"search_path\s*(?:=|TO)\s*[\"']?(?:public|\"\$user\"\s*,\s*public)\b", text, re.IGNORECASE):
+            if not re.search(
+                r"search_path\s*(?:=|TO)\s*[\"']?(?:public|\"\$user\"\s*,\s*public)\b", text, re.IGNORECASE
+            ):
                 raise NotUnderstood  # what names mean afterwards depends on it
         elif isinstance(tree, exp.Use):
             raise NotUnderstood
@@ -98,8 +100,12 @@ class Catalog:
             else:
                 raise NotUnderstood
         elif kind == "SEQUENCE":
-            said = _squeezed(re.sub(r"^.*?\bSEQUENCE\s+(?:IF\s+NOT\s+EXISTS\s+)?\S+", "", text, flags=re.IGNORECASE | re.DOTALL))
-            self.objects.setdefault(f"sequence {self.elements.relation_name(tree.this)}", {"of": "sequence", "text": said})
+            said = _squeezed(
+                re.sub(r"^.*?\bSEQUENCE\s+(?:IF\s+NOT\s+EXISTS\s+)?\S+", "", text, flags=re.IGNORECASE | re.DOTALL)
+            )
+            self.objects.setdefault(
+                f"sequence {self.elements.relation_name(tree.this)}", {"of": "sequence", "text": said}
+            )
         elif kind in ("FUNCTION", "PROCEDURE"):
             self._create_function(tree, kind.lower(), text)
         elif kind != "SCHEMA" and kind != "DATABASE":
@@ -116,7 +122,9 @@ class Catalog:
         for one in properties.expressions if properties else ():
             if isinstance(one, exp.TemporaryProperty):
                 return
-            if isinstance(one, exp.InheritsProperty | exp.PartitionedOfProperty | exp.LikeProperty | exp.VirtualProperty):
+            if isinstance(
+                one, exp.InheritsProperty | exp.PartitionedOfProperty | exp.LikeProperty | exp.VirtualProperty
+            ):
                 raise NotUnderstood
             if isinstance(one, exp.AutoIncrementProperty | exp.SchemaCommentProperty):
                 continue
@@ -185,7 +193,9 @@ class Catalog:
         if isinstance(target, exp.Schema) and target.expressions:
             names = [self.elements.column_name(one) for one in target.expressions]
         properties = tree.args.get("properties")
-        stored = any(isinstance(one, exp.MaterializedProperty) for one in (properties.expressions if properties else ()))
+        stored = any(
+            isinstance(one, exp.MaterializedProperty) for one in (properties.expressions if properties else ())
+        )
         tables = sorted({self.elements.relation_name(one) for one in tree.expression.find_all(exp.Table)})
         self.objects[f"view {name}"] = {
             "of": "view", "names": names, "query": self.elements.text(tree.expression), "stored": stored, "tables": tables,
@@ -204,7 +214,9 @@ class Catalog:
             made = self.elements.column(one)[0]
             parameters.append({key: made[key] for key in ("name", "type", "default")})
         properties = tree.args.get("properties")
-        returned = next((p for p in (properties.expressions if properties else ()) if isinstance(p, exp.ReturnsProperty)), None)
+        returned = next(
+            (p for p in (properties.expressions if properties else ()) if isinstance(p, exp.ReturnsProperty)), None
+        )
         name = self.elements.relation_name(definition.this)
         body = hashlib.sha256(_squeezed(text).encode()).hexdigest()
         key = f"{of} {name}({', '.join(type_text(one['type']) for one in parameters)})"
@@ -295,7 +307,9 @@ class Catalog:
                 return
             if kind == "TABLE":
                 made = self._table(name)["options"]
-                made |= {type(o).__name__.removesuffix("Property").lower(): _squeezed(self.elements.text(o)) for o in options}
+                made |= {
+                    type(o).__name__.removesuffix("Property").lower(): _squeezed(self.elements.text(o)) for o in options
+                }
                 return
             raise NotUnderstood
         if kind == "VIEW":
@@ -340,9 +354,13 @@ class Catalog:
         elif isinstance(action, exp.DropPrimaryKey):
             table["keys"] = [one for one in table["keys"] if one["kind"] != "primary"]
         elif isinstance(action, exp.RenameColumn):
-            self._rename_column(name, table, self.elements.column_name(action.this), self.elements.column_name(action.args["to"]))
+            self._rename_column(
+                name, table, self.elements.column_name(action.this), self.elements.column_name(action.args["to"])
+            )
         elif isinstance(action, exp.AlterRename) and options:
-            self._rename_column(name, table, self.elements.column_name(action.this), self.elements.column_name(options[0].this))
+            self._rename_column(
+                name, table, self.elements.column_name(action.this), self.elements.column_name(options[0].this)
+            )
         elif isinstance(action, exp.AlterRename):
             self._renamed("table", name, self.elements.relation_name(action.this))
         elif isinstance(action, exp.RenameIndex):
@@ -434,7 +452,9 @@ class Catalog:
 
     @staticmethod
     def _rename_in(table: Facts, old: str, new: str) -> None:
-        found = [one for part in ("keys", "checks", "references", "indexes") for one in table[part] if one["name"] == old]
+        found = [
+            one for part in ("keys", "checks", "references", "indexes") for one in table[part] if one["name"] == old
+        ]
         if not found:
             raise NotUnderstood
         found[0]["name"] = new
@@ -449,7 +469,9 @@ class Catalog:
             tree, _why = parse(text[: match.start() + 1], self.dialect)
             if isinstance(tree, exp.Create) and tree.args.get("kind") == "TABLE":
                 words = match[1].upper()
-                self._create_table(tree, {key: key for key, said in (("strict", "STRICT"), ("rowid", "ROWID")) if said in words})
+                self._create_table(
+                    tree, {key: key for key, said in (("strict", "STRICT"), ("rowid", "ROWID")) if said in words}
+                )
                 return
         for pattern, handle in self._patterns:
             if match := pattern.match(text):
@@ -479,7 +501,10 @@ class Catalog:
         return [(re.compile(pattern, flags), handle) for pattern, handle in listed]
 
     def _name(self, text: str) -> str:
-        steps = [self.dialect.relation(step.strip('"`'), step[0] in '"`') for step in re.findall(r'"[^"]+"|`[^`]+`|[\w$]+', text)]
+        steps = [
+            self.dialect.relation(step.strip('"`'), step[0] in '"`')
+            for step in re.findall(r'"[^"]+"|`[^`]+`|[\w$]+', text)
+        ]
         return ".".join(steps[1:] if len(steps) > 1 and steps[0] == self.dialect.space else steps)
 
     def _column(self, text: str) -> str:
@@ -501,7 +526,9 @@ class Catalog:
         old = self._name(match[1])
         short = old.rpartition(".")[2]
         self._table(old)
-        self._renamed("table", old, self._name(f"{match[2]}.{short}") if self._name(match[2]) != self.dialect.space else short)
+        self._renamed(
+            "table", old, self._name(f"{match[2]}.{short}") if self._name(match[2]) != self.dialect.space else short
+        )
 
     def _using_index(self, match: re.Match[str]) -> None:
         table = self._table(self._name(match[1]))
@@ -540,7 +567,10 @@ class Catalog:
         column, more = self.elements.column(tree.this.expressions[0])
         if any(one["of"] != "check" for one in more):
             raise NotUnderstood
-        self.objects[f"type {self._name(match[1])}"] = {"of": "domain", "column": column, "checks": more}
+        name = self._name(match[1])
+        for n, one in enumerate(more):
+            one["name"] = one["name"] or f"{name.rpartition('.')[2]}_check{n or ''}"
+        self.objects[f"type {name}"] = {"of": "domain", "column": column, "checks": more}
 
 
 def _is_simple(query: Any) -> bool:

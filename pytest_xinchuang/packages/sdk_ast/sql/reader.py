@@ -77,5 +77,3 @@ def _symbols(catalog: Any, *, assumed: bool) -> dict[str, dict[str, Any]]:
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         found[f"statement {digest}"] = {"kind": "macro", "facts": {"of": "opaque", "text": text}, "at": at}
     return found
-
-

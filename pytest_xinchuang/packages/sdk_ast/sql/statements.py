@@ -32,6 +32,10 @@ _PROGRAM = re.compile(
 )
 
 
+_USUAL = re.compile(r"\bNULLS\s+DISTINCT\b", re.IGNORECASE)
+"""What says the usual, and sqlglot does not know (PostgreSQL 15, CREATE TABLE)."""
+
+
 @dataclass(frozen=True)
 class Statement:
     """One statement.
@@ -112,6 +116,8 @@ def parse(text: str, dialect: Dialect) -> tuple[Any, str]:
     try:
         tree = sqlglot.parse_one(text, read=dialect.name)
     except (SqlglotError, RecursionError, ValueError, AttributeError, TypeError) as error:
+        if _USUAL.search(text):
+            return parse(_USUAL.sub("", text), dialect)
         return None, re.sub(r"\x1b\[\d*m", "", str(error).splitlines()[0])[:200]
     finally:
         logger.disabled = before

@@ -29,11 +29,15 @@ class Databases:
 
         The client has to be right with the old one.
         """
-        client = next(path for path in (directory / "client.sql", directory / "client" / "client.sql") if path.is_file())
+        client = next(
+            path for path in (directory / "client.sql", directory / "client" / "client.sql") if path.is_file()
+        )
         statements = client.read_text(encoding="utf-8")
         found = []
         for side in ("old", "new"):
-            files = sorted((directory / side).rglob("*.sql"), key=lambda path: [int(n) for n in re.findall(r"\d+", path.name)])
+            files = sorted(
+                (directory / side).rglob("*.sql"), key=lambda path: [int(n) for n in re.findall(r"\d+", path.name)]
+            )
             schema = "\n".join(path.read_text(encoding="utf-8") for path in files if ".down." not in path.name)
             match = DIALECT.search(schema)
             assert match is not None, f"{directory}: nothing names the dialect"
@@ -91,11 +95,35 @@ def started() -> Iterator[Path | None]:
     with tempfile.TemporaryDirectory(prefix="xcpg") as name:
         place = Path(name)
         root = ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"] if os.geteuid() == 0 else []
-        argv = [*root, initdb, "-D", str(place / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+        argv = [
+            *root,
+            initdb,
+            "-D",
+            str(place / "data"),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+        ]
         if subprocess.run(argv, capture_output=True, check=False).returncode:
             yield None
             return
-        argv = [*root, server, "-D", str(place / "data"), "-k", str(place), "-c", "listen_addresses=", "-c", "fsync=off"]
+        argv = [
+            *root,
+            server,
+            "-D",
+            str(place / "data"),
+            "-k",
+            str(place),
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+        ]
         with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             databases = Databases(place)
             for _attempt in range(200):
