@@ -1,4 +1,4 @@
-"""Statements of clients of the old schema: rows with values at the edges of their types, written, read, replaced and deleted."""
+"""Statements of clients of the old schema: rows with values at the edges of types, written, read, replaced and deleted."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ class Clients:
             yield Script(f"{name}.{column['name']}", "insert twice", text, before, also=(name,))
             if column["type"]["name"] in ("VARCHAR", "TEXT"):
                 cased = [{**row, column["name"]: "'k'"}, {**other, column["name"]: "'K'"}]
-                text = tuple(insert(name, made) for made in cased)
+                text = (insert(name, cased[0]), insert(name, cased[1]))
                 yield Script(f"{name}.{column['name']}", "insert twice", text, before, also=(name,))
 
 

@@ -133,7 +133,7 @@ class SqlComparer(Comparer):
     # -- kinds of objects
 
     def _as_table(self, label: str, old: Any, new: Any, checks: Any, now: Any) -> None:
-        empty = {"keys": (), "references": (), "indexes": (), "other": (), "options": {}}
+        empty: dict[str, Any] = {"keys": (), "references": (), "indexes": (), "other": (), "options": {}}
         one, two = ({**empty, "columns": c, "checks": k} for c, k in ((old, checks), (new, now)))
         TableComparison(self.add, label, *self._sides).compare(one, two)
 

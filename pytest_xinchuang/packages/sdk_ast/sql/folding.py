@@ -66,7 +66,7 @@ class Catalog:
         elif isinstance(tree, exp.Drop):
             self._drop(tree)
         elif isinstance(tree, exp.Alter):
-            self._alter(tree, text)
+            self._alter(tree)
         elif not isinstance(tree, _NO_SCHEMA):
             raise NotUnderstood
         elif isinstance(tree, exp.Set) and re.search(r"\bsearch_path\b", text, re.IGNORECASE):
@@ -172,7 +172,7 @@ class Catalog:
         table[_list_of(made)].append(made)
 
     def _default_name(self, table: Facts, made: Facts, short: str, parts: str, end: str) -> str:
-        """What PostgreSQL and MySQL call a constraint that has no name (PostgreSQL: ChooseConstraintName; MySQL 8.0, 13.1.20)."""
+        """What PostgreSQL and MySQL call a constraint without a name (PostgreSQL: ChooseConstraintName; MySQL 8.0, 13.1.20)."""
         taken = {one["name"] for kind in ("keys", "checks", "references", "indexes") for one in table[kind]}
         if self.dialect.name == "mysql":
             if made["of"] in ("key", "index"):
@@ -291,7 +291,7 @@ class Catalog:
             raise NotUnderstood
         return self.objects[key]
 
-    def _alter(self, tree: Any, text: str) -> None:
+    def _alter(self, tree: Any) -> None:
         kind = str(tree.args.get("kind")).upper()
         name = self.elements.relation_name(tree.this)
         actions = tree.args.get("actions") or []
@@ -484,16 +484,19 @@ class Catalog:
         value = r"'((?:[^']|'')*)'"
         listed: list[tuple[str, Callable[[re.Match[str]], None]]] = [
             (rf"{_TABLE}RENAME\s+CONSTRAINT\s+{_NAME}\s+TO\s+{_NAME}$", self._text_rename_constraint),
-            (rf"{_TABLE}ALTER\s+(?:COLUMN\s+)?{_NAME}\s+(?:ADD|SET)\s+GENERATED\s+(ALWAYS|BY\s+DEFAULT)\b[^,]*$", self._identity),
+            (rf"{_TABLE}ALTER\s+(?:COLUMN\s+)?{_NAME}\s+(?:ADD|SET)\s+GENERATED\s+(ALWAYS|BY\s+DEFAULT)\b[^,]*$",
+             self._identity),
             (rf"{_TABLE}ALTER\s+(?:COLUMN\s+)?{_NAME}\s+DROP\s+IDENTITY(?:\s+IF\s+EXISTS)?$", self._no_identity),
             (rf"{_TABLE}SET\s+SCHEMA\s+{_NAME}$", self._set_schema),
-            (rf"{_TABLE}ADD\s+(?:CONSTRAINT\s+{_NAME}\s+)?(UNIQUE|PRIMARY\s+KEY)\s+USING\s+INDEX\s+{_NAME}$", self._using_index),
+            (rf"{_TABLE}ADD\s+(?:CONSTRAINT\s+{_NAME}\s+)?(UNIQUE|PRIMARY\s+KEY)\s+USING\s+INDEX\s+{_NAME}$",
+             self._using_index),
             (r"^(ALTER\s+TABLE\b.*?)\s+(?:NOT\s+VALID|NOT\s+DEFERRABLE)$", self._again),
             (rf"^ALTER\s+TYPE\s+{_NAME}\s+ADD\s+VALUE\s+(?:IF\s+NOT\s+EXISTS\s+)?{value}(?:\s+(BEFORE|AFTER)\s+{value})?$",
              self._add_value),
             (rf"^ALTER\s+TYPE\s+{_NAME}\s+RENAME\s+VALUE\s+{value}\s+TO\s+{value}$", self._rename_value),
             (rf"^CREATE\s+DOMAIN\s+{_NAME}\s+(?:AS\s+)?(.+)$", self._domain),
-            (rf"^RENAME\s+TABLE\s+{_NAME}\s+TO\s+{_NAME}$", lambda m: self._renamed("table", self._name(m[1]), self._name(m[2]))),
+            (rf"^RENAME\s+TABLE\s+{_NAME}\s+TO\s+{_NAME}$",
+             lambda m: self._renamed("table", self._name(m[1]), self._name(m[2]))),
             (rf"^ALTER\s+TYPE\s+{_NAME}\s+RENAME\s+TO\s+{_NAME}$",
              lambda m: self._renamed("type", self._name(m[1]), self._name(m[2]))),
             (rf"^DROP\s+DOMAIN\s+(?:IF\s+EXISTS\s+)?{_NAME}$", lambda m: self._gone([f"type {self._name(m[1])}"], exists=True)),
@@ -543,7 +546,7 @@ class Catalog:
         tree, _why = parse(match[1], self.dialect)
         if not isinstance(tree, exp.Alter):
             raise NotUnderstood
-        self._alter(tree, match[1])
+        self._alter(tree)
 
     def _add_value(self, match: re.Match[str]) -> None:
         values = self.objects[f"type {self._name(match[1])}"]["values"]
@@ -560,7 +563,7 @@ class Catalog:
         values[values.index(match[2].replace("''", "'"))] = match[3].replace("''", "'")
 
     def _domain(self, match: re.Match[str]) -> None:
-        """A domain is read as a column that is called VALUE, which is what its checks call it (PostgreSQL 15, CREATE DOMAIN)."""
+        """A domain is read as a column called VALUE, as its checks call it (PostgreSQL 15, CREATE DOMAIN)."""
         tree, _why = parse(f"CREATE TABLE d (VALUE {match[2]})", self.dialect)
         if not isinstance(tree, exp.Create) or len(tree.this.expressions) != 1:
             raise NotUnderstood
@@ -578,7 +581,7 @@ def _is_simple(query: Any) -> bool:
     if not isinstance(query, exp.Select):
         return False
     said = {key for key, value in query.args.items() if value}
-    source = query.args.get("from_") or query.args.get("from")
+    source: Any = query.args.get("from_") or query.args.get("from")
     plain = all(isinstance(one, exp.Star) or type(one) is exp.Column for one in query.expressions)
     return plain and said <= {"expressions", "from_", "from"} and isinstance(source.this, exp.Table)
 

@@ -37,7 +37,7 @@ class SqlJudge:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
-    def trials(self, comparison: Comparison, policy: ApiPolicy) -> Sequence[Trial]:
+    def trials(self, comparison: Comparison, policy: ApiPolicy) -> Sequence[Trial]:  # noqa: ARG002
         """Raises HostFault: there is no such database here, or it does not take one of the schemas."""
         sides = [_facts(snapshot) for snapshot in (comparison.old, comparison.new)]
         names = {str(side["dialect"]["name"]) for side in sides}

@@ -163,7 +163,7 @@ def _chunk(text: str, line: int, delimiter: str, dialect: Dialect) -> Iterator[t
     with optional("sdk_ast"):
         from sqlglot.dialects.dialect import Dialect as Known
         from sqlglot.errors import SqlglotError
-        from sqlglot.tokens import TokenType
+        from sqlglot import tokens as known
     try:
         tokens = Known.get_or_raise(dialect.name).tokenize(text)
     except (SqlglotError, ValueError):
@@ -171,7 +171,9 @@ def _chunk(text: str, line: int, delimiter: str, dialect: Dialect) -> Iterator[t
         if text.strip():
             yield line, text.strip()
         return
-    first, depth = None, 0
+    TokenType: Any = known.TokenType  # type: ignore[attr-defined]  # noqa: N806
+    first: Any = None
+    depth, program, previous = 0, False, ""
     for token in tokens:
         if first is None:
             if token.token_type is TokenType.SEMICOLON:
