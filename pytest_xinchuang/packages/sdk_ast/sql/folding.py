@@ -132,6 +132,8 @@ class Catalog:
         made: Facts = {"of": "table", "columns": [], "keys": [], "checks": [], "references": [], "indexes": [], "other": [],
                        "options": {**options, **flags}}  # fmt: skip
         for one in schema.expressions:
+            if isinstance(one, exp.LikeProperty):
+                raise NotUnderstood
             self._element(name, made, one)
         self.objects[name] = made
 

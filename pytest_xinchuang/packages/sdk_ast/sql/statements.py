@@ -161,9 +161,9 @@ def _chunk(text: str, line: int, delimiter: str, dialect: Dialect) -> Iterator[t
             line += part.count("\n")
         return
     with optional("sdk_ast"):
+        from sqlglot import tokens as known
         from sqlglot.dialects.dialect import Dialect as Known
         from sqlglot.errors import SqlglotError
-        from sqlglot import tokens as known
     try:
         tokens = Known.get_or_raise(dialect.name).tokenize(text)
     except (SqlglotError, ValueError):
