@@ -103,8 +103,10 @@ def _follows(one: Atom, sign: str, value: Any) -> bool:
     if sign in (">", ">="):
         return mine in (">", ">=") and (has > value or (has == value and (sign == ">=" or mine == ">")))
     if sign == "<>":
-        return (mine == "<" and has <= value) or (mine == ">" and has >= value) or (
-            (mine == "<=" and has < value) or (mine == ">=" and has > value)
+        return (
+            (mine == "<" and has <= value)
+            or (mine == ">" and has >= value)
+            or ((mine == "<=" and has < value) or (mine == ">=" and has > value))
         )
     return False
 

@@ -1,4 +1,4 @@
-"""Statements of clients of the old schema: rows with values at the edges of their types, written, read, replaced and deleted."""
+"""Statements of clients of the old schema: rows with values at the edges of types, written, read, replaced and deleted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_xinchuang.packages.sdk_ast.sql.databases import Session
@@ -67,7 +67,10 @@ class Clients:
         for key, facts in self.objects.items():
             kind, _space, name = key.partition(" ")
             if facts["of"] == "table":
-                yield from self._table(name, facts)
+                types = {one["type"]["name"] for one in facts["columns"] if one["type"].get("user")}
+                more = (name, *sorted(types), *sorted({one["table"] for one in facts["references"]}))
+                for script in self._table(name, facts):
+                    yield replace(script, also=tuple(dict.fromkeys((*script.also, *more))))
             elif facts["of"] == "view":
                 for column in facts["names"] or ():
                     text = f"SELECT {quoted(column)} FROM {quoted(name)}"
@@ -103,7 +106,9 @@ class Clients:
             top = (1 << _WHOLE[name]) - 1
             return ["1", "2", "0", "-1", str(top), str(-top - 1)]
         if name in ("DECIMAL", "DOUBLE", "FLOAT", "REAL"):
-            digits, behind = (int(args[0]), int(args[1]) if len(args) > 1 else 0) if args and name == "DECIMAL" else (9, 2)
+            digits, behind = (
+                (int(args[0]), int(args[1]) if len(args) > 1 else 0) if args and name == "DECIMAL" else (9, 2)
+            )
             most = "9" * (digits - behind) + ("." + "9" * behind if behind else "")
             return ["1", "2", "0", most or "0", f"-{most or '0'}"]
         if name in ("VARCHAR", "TEXT", "CHAR", "BPCHAR"):
@@ -199,7 +204,10 @@ class Clients:
     def _table(self, name: str, facts: Facts) -> Iterator[Script]:
         for column in facts["columns"]:
             yield Script(
-                f"{name}.{column['name']}", "select", (f"SELECT {quoted(column['name'])} FROM {quoted(name)}",), also=(name,)
+                f"{name}.{column['name']}",
+                "select",
+                (f"SELECT {quoted(column['name'])} FROM {quoted(name)}",),
+                also=(name,),
             )
         row = self.row(name)
         if row is None:
@@ -269,7 +277,7 @@ class Clients:
             yield Script(f"{name}.{column['name']}", "insert twice", text, before, also=(name,))
             if column["type"]["name"] in ("VARCHAR", "TEXT"):
                 cased = [{**row, column["name"]: "'k'"}, {**other, column["name"]: "'K'"}]
-                text = tuple(insert(name, made) for made in cased)
+                text = (insert(name, cased[0]), insert(name, cased[1]))
                 yield Script(f"{name}.{column['name']}", "insert twice", text, before, also=(name,))
 
 
@@ -299,5 +307,3 @@ def hints(*sides: Mapping[str, Facts]) -> list[str]:
                     if 0 <= value <= 300:
                         found |= {literal("y" * n): None for n in (value, value + 1, max(0, value - 1))}
     return list(found)[:40]
-
-

@@ -133,7 +133,7 @@ class SqlComparer(Comparer):
     # -- kinds of objects
 
     def _as_table(self, label: str, old: Any, new: Any, checks: Any, now: Any) -> None:
-        empty = {"keys": (), "references": (), "indexes": (), "other": (), "options": {}}
+        empty: dict[str, Any] = {"keys": (), "references": (), "indexes": (), "other": (), "options": {}}
         one, two = ({**empty, "columns": c, "checks": k} for c, k in ((old, checks), (new, now)))
         TableComparison(self.add, label, *self._sides).compare(one, two)
 
@@ -213,7 +213,9 @@ class SqlComparer(Comparer):
             if [p["type"] for p in new[: len(old)]] == [p["type"] for p in old] and all(p["default"] for p in more):
                 self._function(label, facts, one)
                 return
-        others = [other for other, one in self._facts[1].items() if one["of"] == "function" and one["name"] == facts["name"]]
+        others = [
+            other for other, one in self._facts[1].items() if one["of"] == "function" and one["name"] == facts["name"]
+        ]
         if others and not any(other in self._facts[0] for other in others):
             self.add("SQL-FUNCTION-SIGNATURE-CHANGED", label, label, ", ".join(o.partition(" ")[2] for o in others))
         else:

@@ -193,7 +193,9 @@ def _told(text: str) -> Iterator[tuple[int, list[str], str]]:
 
 def _program(name: str) -> str:
     asked = os.environ.get(POSTGRES, "")
-    places = [Path(asked), *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)] if not asked else [Path(asked)]
+    places = (
+        [Path(asked), *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)] if not asked else [Path(asked)]
+    )
     for place in places:
         place = place.parent if place.is_file() else place
         if str(place) != "." and (place / name).is_file():
@@ -202,7 +204,10 @@ def _program(name: str) -> str:
     if found is None:
         raise ToolchainFault(
             _("{name} of PostgreSQL is not here: the comparison is by rules alone", name=verbatim(name)),
-            mend=_("install PostgreSQL, or name the directory of its programs: {name}=/usr/lib/postgresql/15/bin", name=POSTGRES),
+            mend=_(
+                "install PostgreSQL, or name the directory of its programs: {name}=/usr/lib/postgresql/15/bin",
+                name=POSTGRES,
+            ),
         )
     return found
 
@@ -230,7 +235,11 @@ def postgres(directory: Path, runner: Runner) -> Iterator[PostgresServer]:
         )
     on_socket = len(str(directory)) <= _SOCKET
     port = 5432 if on_socket else _free_port()
-    listening = ["-c", "listen_addresses=", "-k", str(directory)] if on_socket else ["-c", "listen_addresses=127.0.0.1", "-k", ""]
+    listening = (
+        ["-c", "listen_addresses=", "-k", str(directory)]
+        if on_socket
+        else ["-c", "listen_addresses=127.0.0.1", "-k", ""]
+    )
     with (directory / "log").open("wb") as log:
         options = ["-p", str(port), "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=10"]
         running = runner.start(

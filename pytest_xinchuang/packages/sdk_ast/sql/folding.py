@@ -66,11 +66,13 @@ class Catalog:
         elif isinstance(tree, exp.Drop):
             self._drop(tree)
         elif isinstance(tree, exp.Alter):
-            self._alter(tree, text)
+            self._alter(tree)
         elif not isinstance(tree, _NO_SCHEMA):
             raise NotUnderstood
         elif isinstance(tree, exp.Set) and re.search(r"\bsearch_path\b", text, re.IGNORECASE):
-            if not re.search(r"search_path\s*(?:=|TO)\s*[\"']?(?:public|\"\$user\"\s*,\s*public)\b", text, re.IGNORECASE):
+            if not re.search(
+                r"search_path\s*(?:=|TO)\s*[\"']?(?:public|\"\$user\"\s*,\s*public)\b", text, re.IGNORECASE
+            ):
                 raise NotUnderstood  # what names mean afterwards depends on it
         elif isinstance(tree, exp.Use):
             raise NotUnderstood
@@ -98,8 +100,12 @@ class Catalog:
             else:
                 raise NotUnderstood
         elif kind == "SEQUENCE":
-            said = _squeezed(re.sub(r"^.*?\bSEQUENCE\s+(?:IF\s+NOT\s+EXISTS\s+)?\S+", "", text, flags=re.IGNORECASE | re.DOTALL))
-            self.objects.setdefault(f"sequence {self.elements.relation_name(tree.this)}", {"of": "sequence", "text": said})
+            said = _squeezed(
+                re.sub(r"^.*?\bSEQUENCE\s+(?:IF\s+NOT\s+EXISTS\s+)?\S+", "", text, flags=re.IGNORECASE | re.DOTALL)
+            )
+            self.objects.setdefault(
+                f"sequence {self.elements.relation_name(tree.this)}", {"of": "sequence", "text": said}
+            )
         elif kind in ("FUNCTION", "PROCEDURE"):
             self._create_function(tree, kind.lower(), text)
         elif kind != "SCHEMA" and kind != "DATABASE":
@@ -116,7 +122,9 @@ class Catalog:
         for one in properties.expressions if properties else ():
             if isinstance(one, exp.TemporaryProperty):
                 return
-            if isinstance(one, exp.InheritsProperty | exp.PartitionedOfProperty | exp.LikeProperty | exp.VirtualProperty):
+            if isinstance(
+                one, exp.InheritsProperty | exp.PartitionedOfProperty | exp.LikeProperty | exp.VirtualProperty
+            ):
                 raise NotUnderstood
             if isinstance(one, exp.AutoIncrementProperty | exp.SchemaCommentProperty):
                 continue
@@ -124,6 +132,8 @@ class Catalog:
         made: Facts = {"of": "table", "columns": [], "keys": [], "checks": [], "references": [], "indexes": [], "other": [],
                        "options": {**options, **flags}}  # fmt: skip
         for one in schema.expressions:
+            if isinstance(one, exp.LikeProperty):
+                raise NotUnderstood
             self._element(name, made, one)
         self.objects[name] = made
 
@@ -164,7 +174,7 @@ class Catalog:
         table[_list_of(made)].append(made)
 
     def _default_name(self, table: Facts, made: Facts, short: str, parts: str, end: str) -> str:
-        """What PostgreSQL and MySQL call a constraint that has no name (PostgreSQL: ChooseConstraintName; MySQL 8.0, 13.1.20)."""
+        """What PostgreSQL and MySQL call a constraint without a name (PostgreSQL: ChooseConstraintName; MySQL 8.0, 13.1.20)."""
         taken = {one["name"] for kind in ("keys", "checks", "references", "indexes") for one in table[kind]}
         if self.dialect.name == "mysql":
             if made["of"] in ("key", "index"):
@@ -185,7 +195,9 @@ class Catalog:
         if isinstance(target, exp.Schema) and target.expressions:
             names = [self.elements.column_name(one) for one in target.expressions]
         properties = tree.args.get("properties")
-        stored = any(isinstance(one, exp.MaterializedProperty) for one in (properties.expressions if properties else ()))
+        stored = any(
+            isinstance(one, exp.MaterializedProperty) for one in (properties.expressions if properties else ())
+        )
         tables = sorted({self.elements.relation_name(one) for one in tree.expression.find_all(exp.Table)})
         self.objects[f"view {name}"] = {
             "of": "view", "names": names, "query": self.elements.text(tree.expression), "stored": stored, "tables": tables,
@@ -204,7 +216,9 @@ class Catalog:
             made = self.elements.column(one)[0]
             parameters.append({key: made[key] for key in ("name", "type", "default")})
         properties = tree.args.get("properties")
-        returned = next((p for p in (properties.expressions if properties else ()) if isinstance(p, exp.ReturnsProperty)), None)
+        returned = next(
+            (p for p in (properties.expressions if properties else ()) if isinstance(p, exp.ReturnsProperty)), None
+        )
         name = self.elements.relation_name(definition.this)
         body = hashlib.sha256(_squeezed(text).encode()).hexdigest()
         key = f"{of} {name}({', '.join(type_text(one['type']) for one in parameters)})"
@@ -279,7 +293,7 @@ class Catalog:
             raise NotUnderstood
         return self.objects[key]
 
-    def _alter(self, tree: Any, text: str) -> None:
+    def _alter(self, tree: Any) -> None:
         kind = str(tree.args.get("kind")).upper()
         name = self.elements.relation_name(tree.this)
         actions = tree.args.get("actions") or []
@@ -295,7 +309,9 @@ class Catalog:
                 return
             if kind == "TABLE":
                 made = self._table(name)["options"]
-                made |= {type(o).__name__.removesuffix("Property").lower(): _squeezed(self.elements.text(o)) for o in options}
+                made |= {
+                    type(o).__name__.removesuffix("Property").lower(): _squeezed(self.elements.text(o)) for o in options
+                }
                 return
             raise NotUnderstood
         if kind == "VIEW":
@@ -340,9 +356,13 @@ class Catalog:
         elif isinstance(action, exp.DropPrimaryKey):
             table["keys"] = [one for one in table["keys"] if one["kind"] != "primary"]
         elif isinstance(action, exp.RenameColumn):
-            self._rename_column(name, table, self.elements.column_name(action.this), self.elements.column_name(action.args["to"]))
+            self._rename_column(
+                name, table, self.elements.column_name(action.this), self.elements.column_name(action.args["to"])
+            )
         elif isinstance(action, exp.AlterRename) and options:
-            self._rename_column(name, table, self.elements.column_name(action.this), self.elements.column_name(options[0].this))
+            self._rename_column(
+                name, table, self.elements.column_name(action.this), self.elements.column_name(options[0].this)
+            )
         elif isinstance(action, exp.AlterRename):
             self._renamed("table", name, self.elements.relation_name(action.this))
         elif isinstance(action, exp.RenameIndex):
@@ -434,7 +454,9 @@ class Catalog:
 
     @staticmethod
     def _rename_in(table: Facts, old: str, new: str) -> None:
-        found = [one for part in ("keys", "checks", "references", "indexes") for one in table[part] if one["name"] == old]
+        found = [
+            one for part in ("keys", "checks", "references", "indexes") for one in table[part] if one["name"] == old
+        ]
         if not found:
             raise NotUnderstood
         found[0]["name"] = new
@@ -449,7 +471,9 @@ class Catalog:
             tree, _why = parse(text[: match.start() + 1], self.dialect)
             if isinstance(tree, exp.Create) and tree.args.get("kind") == "TABLE":
                 words = match[1].upper()
-                self._create_table(tree, {key: key for key, said in (("strict", "STRICT"), ("rowid", "ROWID")) if said in words})
+                self._create_table(
+                    tree, {key: key for key, said in (("strict", "STRICT"), ("rowid", "ROWID")) if said in words}
+                )
                 return
         for pattern, handle in self._patterns:
             if match := pattern.match(text):
@@ -462,16 +486,19 @@ class Catalog:
         value = r"'((?:[^']|'')*)'"
         listed: list[tuple[str, Callable[[re.Match[str]], None]]] = [
             (rf"{_TABLE}RENAME\s+CONSTRAINT\s+{_NAME}\s+TO\s+{_NAME}$", self._text_rename_constraint),
-            (rf"{_TABLE}ALTER\s+(?:COLUMN\s+)?{_NAME}\s+(?:ADD|SET)\s+GENERATED\s+(ALWAYS|BY\s+DEFAULT)\b[^,]*$", self._identity),
+            (rf"{_TABLE}ALTER\s+(?:COLUMN\s+)?{_NAME}\s+(?:ADD|SET)\s+GENERATED\s+(ALWAYS|BY\s+DEFAULT)\b[^,]*$",
+             self._identity),
             (rf"{_TABLE}ALTER\s+(?:COLUMN\s+)?{_NAME}\s+DROP\s+IDENTITY(?:\s+IF\s+EXISTS)?$", self._no_identity),
             (rf"{_TABLE}SET\s+SCHEMA\s+{_NAME}$", self._set_schema),
-            (rf"{_TABLE}ADD\s+(?:CONSTRAINT\s+{_NAME}\s+)?(UNIQUE|PRIMARY\s+KEY)\s+USING\s+INDEX\s+{_NAME}$", self._using_index),
+            (rf"{_TABLE}ADD\s+(?:CONSTRAINT\s+{_NAME}\s+)?(UNIQUE|PRIMARY\s+KEY)\s+USING\s+INDEX\s+{_NAME}$",
+             self._using_index),
             (r"^(ALTER\s+TABLE\b.*?)\s+(?:NOT\s+VALID|NOT\s+DEFERRABLE)$", self._again),
             (rf"^ALTER\s+TYPE\s+{_NAME}\s+ADD\s+VALUE\s+(?:IF\s+NOT\s+EXISTS\s+)?{value}(?:\s+(BEFORE|AFTER)\s+{value})?$",
              self._add_value),
             (rf"^ALTER\s+TYPE\s+{_NAME}\s+RENAME\s+VALUE\s+{value}\s+TO\s+{value}$", self._rename_value),
             (rf"^CREATE\s+DOMAIN\s+{_NAME}\s+(?:AS\s+)?(.+)$", self._domain),
-            (rf"^RENAME\s+TABLE\s+{_NAME}\s+TO\s+{_NAME}$", lambda m: self._renamed("table", self._name(m[1]), self._name(m[2]))),
+            (rf"^RENAME\s+TABLE\s+{_NAME}\s+TO\s+{_NAME}$",
+             lambda m: self._renamed("table", self._name(m[1]), self._name(m[2]))),
             (rf"^ALTER\s+TYPE\s+{_NAME}\s+RENAME\s+TO\s+{_NAME}$",
              lambda m: self._renamed("type", self._name(m[1]), self._name(m[2]))),
             (rf"^DROP\s+DOMAIN\s+(?:IF\s+EXISTS\s+)?{_NAME}$", lambda m: self._gone([f"type {self._name(m[1])}"], exists=True)),
@@ -479,7 +506,10 @@ class Catalog:
         return [(re.compile(pattern, flags), handle) for pattern, handle in listed]
 
     def _name(self, text: str) -> str:
-        steps = [self.dialect.relation(step.strip('"`'), step[0] in '"`') for step in re.findall(r'"[^"]+"|`[^`]+`|[\w$]+', text)]
+        steps = [
+            self.dialect.relation(step.strip('"`'), step[0] in '"`')
+            for step in re.findall(r'"[^"]+"|`[^`]+`|[\w$]+', text)
+        ]
         return ".".join(steps[1:] if len(steps) > 1 and steps[0] == self.dialect.space else steps)
 
     def _column(self, text: str) -> str:
@@ -501,7 +531,9 @@ class Catalog:
         old = self._name(match[1])
         short = old.rpartition(".")[2]
         self._table(old)
-        self._renamed("table", old, self._name(f"{match[2]}.{short}") if self._name(match[2]) != self.dialect.space else short)
+        self._renamed(
+            "table", old, self._name(f"{match[2]}.{short}") if self._name(match[2]) != self.dialect.space else short
+        )
 
     def _using_index(self, match: re.Match[str]) -> None:
         table = self._table(self._name(match[1]))
@@ -516,7 +548,7 @@ class Catalog:
         tree, _why = parse(match[1], self.dialect)
         if not isinstance(tree, exp.Alter):
             raise NotUnderstood
-        self._alter(tree, match[1])
+        self._alter(tree)
 
     def _add_value(self, match: re.Match[str]) -> None:
         values = self.objects[f"type {self._name(match[1])}"]["values"]
@@ -533,14 +565,17 @@ class Catalog:
         values[values.index(match[2].replace("''", "'"))] = match[3].replace("''", "'")
 
     def _domain(self, match: re.Match[str]) -> None:
-        """A domain is read as a column that is called VALUE, which is what its checks call it (PostgreSQL 15, CREATE DOMAIN)."""
+        """A domain is read as a column called VALUE, as its checks call it (PostgreSQL 15, CREATE DOMAIN)."""
         tree, _why = parse(f"CREATE TABLE d (VALUE {match[2]})", self.dialect)
         if not isinstance(tree, exp.Create) or len(tree.this.expressions) != 1:
             raise NotUnderstood
         column, more = self.elements.column(tree.this.expressions[0])
         if any(one["of"] != "check" for one in more):
             raise NotUnderstood
-        self.objects[f"type {self._name(match[1])}"] = {"of": "domain", "column": column, "checks": more}
+        name = self._name(match[1])
+        for n, one in enumerate(more):
+            one["name"] = one["name"] or f"{name.rpartition('.')[2]}_check{n or ''}"
+        self.objects[f"type {name}"] = {"of": "domain", "column": column, "checks": more}
 
 
 def _is_simple(query: Any) -> bool:
@@ -548,7 +583,7 @@ def _is_simple(query: Any) -> bool:
     if not isinstance(query, exp.Select):
         return False
     said = {key for key, value in query.args.items() if value}
-    source = query.args.get("from_") or query.args.get("from")
+    source: Any = query.args.get("from_") or query.args.get("from")
     plain = all(isinstance(one, exp.Star) or type(one) is exp.Column for one in query.expressions)
     return plain and said <= {"expressions", "from_", "from"} and isinstance(source.this, exp.Table)
 

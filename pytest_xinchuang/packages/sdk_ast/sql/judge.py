@@ -37,7 +37,7 @@ class SqlJudge:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
-    def trials(self, comparison: Comparison, policy: ApiPolicy) -> Sequence[Trial]:
+    def trials(self, comparison: Comparison, policy: ApiPolicy) -> Sequence[Trial]:  # noqa: ARG002
         """Raises HostFault: there is no such database here, or it does not take one of the schemas."""
         sides = [_facts(snapshot) for snapshot in (comparison.old, comparison.new)]
         names = {str(side["dialect"]["name"]) for side in sides}
@@ -101,16 +101,21 @@ def _trials(
         elif script.relation == "write" and before.rows != after.rows:
             outcome = Outcome.FAILS
             said = f"found {', '.join(after.rows)}, expected {', '.join(before.rows)}"
-        also = (*script.also, *_named(script.symbol, said, known)) if said else script.also
+        also = (*script.also, *_named((script.symbol, *script.also), said, known)) if said else script.also
         text = "".join(f"{one};\n" for one in script.all)
         client = Client(script.symbol, script.relation, {"client.sql": text}, also=tuple(dict.fromkeys(also)))
         yield Trial(client, Outcome.HOLDS, binary=outcome, said=said[:300], tool=tool)
 
 
-def _named(symbol: str, said: str, known: Sequence[str]) -> Iterator[str]:
-    """Changes that a complaint names: of the table, or of what it refers to."""
+def _named(symbols: Sequence[str], said: str, known: Sequence[str]) -> Iterator[str]:
+    """Changes that a complaint names, and those of what the client is about.
+
+    SQLite names no foreign key, and PostgreSQL no column that is too short: what is said is not enough.
+    """
     words = set(re.findall(r"[\w$]+", said))
-    table = symbol.partition(".")[0]
-    named = [name for name in known if name.rpartition(".")[2].partition("(")[0] in words]
-    # SQLite names no foreign key, and PostgreSQL neither a column that is too short.
-    yield from named or (name for name in known if name == table or name.startswith(f"{table}."))
+    about = [one for symbol in symbols for one in (symbol, symbol.rpartition(".")[0]) if one]
+    for name in known:
+        if name.rpartition(".")[2].partition("(")[0] in words or any(
+            name == one or name.startswith(f"{one}.") for one in about
+        ):
+            yield name

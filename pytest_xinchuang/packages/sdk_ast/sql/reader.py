@@ -30,7 +30,8 @@ def extract_sql(place: Path, output: Path, *, version: str = "", dialect: str = 
         MissingDependency: there is no sqlglot.
     """
     with optional("sdk_ast"):
-        import sqlglot
+        import sqlglot  # noqa: F401
+    from importlib.metadata import version as release
 
     from pytest_xinchuang.packages.sdk_ast.sql.folding import Catalog
 
@@ -59,7 +60,7 @@ def extract_sql(place: Path, output: Path, *, version: str = "", dialect: str = 
         "language": "sql",
         "name": PACKAGE,
         "version": version,
-        "toolchain": f"{catalog.dialect.title} (sqlglot {sqlglot.__version__})",
+        "toolchain": f"{catalog.dialect.title} (sqlglot {release('sqlglot')})",
         "targets": [TARGET],
     }
     write_snapshot(output, header, [(PACKAGE, PACKAGE, source, [(TARGET, symbols, [])])])
@@ -77,5 +78,3 @@ def _symbols(catalog: Any, *, assumed: bool) -> dict[str, dict[str, Any]]:
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         found[f"statement {digest}"] = {"kind": "macro", "facts": {"of": "opaque", "text": text}, "at": at}
     return found
-
-

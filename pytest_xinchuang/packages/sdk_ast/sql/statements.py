@@ -32,6 +32,10 @@ _PROGRAM = re.compile(
 )
 
 
+_USUAL = re.compile(r"\bNULLS\s+DISTINCT\b", re.IGNORECASE)
+"""What says the usual, and sqlglot does not know (PostgreSQL 15, CREATE TABLE)."""
+
+
 @dataclass(frozen=True)
 class Statement:
     """One statement.
@@ -112,6 +116,8 @@ def parse(text: str, dialect: Dialect) -> tuple[Any, str]:
     try:
         tree = sqlglot.parse_one(text, read=dialect.name)
     except (SqlglotError, RecursionError, ValueError, AttributeError, TypeError) as error:
+        if _USUAL.search(text):
+            return parse(_USUAL.sub("", text), dialect)
         return None, re.sub(r"\x1b\[\d*m", "", str(error).splitlines()[0])[:200]
     finally:
         logger.disabled = before
@@ -155,9 +161,9 @@ def _chunk(text: str, line: int, delimiter: str, dialect: Dialect) -> Iterator[t
             line += part.count("\n")
         return
     with optional("sdk_ast"):
+        from sqlglot import tokens as known
         from sqlglot.dialects.dialect import Dialect as Known
         from sqlglot.errors import SqlglotError
-        from sqlglot.tokens import TokenType
     try:
         tokens = Known.get_or_raise(dialect.name).tokenize(text)
     except (SqlglotError, ValueError):
@@ -165,7 +171,9 @@ def _chunk(text: str, line: int, delimiter: str, dialect: Dialect) -> Iterator[t
         if text.strip():
             yield line, text.strip()
         return
-    first, depth = None, 0
+    TokenType: Any = known.TokenType  # type: ignore[attr-defined]  # noqa: N806
+    first: Any = None
+    depth, program, previous = 0, False, ""
     for token in tokens:
         if first is None:
             if token.token_type is TokenType.SEMICOLON:

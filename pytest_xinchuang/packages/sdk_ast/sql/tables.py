@@ -17,7 +17,13 @@ Add = Callable[..., None]
 _REFUSING = frozenset({"NO ACTION", "RESTRICT"})
 _FRESH = re.compile(r"nextval|uuid|newid|sys_guid|randomblob", re.IGNORECASE)
 """Defaults that are another one in each row."""
-_WIDER_SETS = {("utf8", "utf8mb4"), ("utf8mb3", "utf8mb4"), ("latin1", "utf8mb4"), ("ascii", "utf8mb4"), ("ascii", "utf8")}
+_WIDER_SETS = {
+    ("utf8", "utf8mb4"),
+    ("utf8mb3", "utf8mb4"),
+    ("latin1", "utf8mb4"),
+    ("ascii", "utf8mb4"),
+    ("ascii", "utf8"),
+}
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,10 @@ class TableComparison:
 
     def _given(self, column: Facts) -> bool:
         """Whether a row that does not say the column gets a value of it."""
-        rowid = self.new.dialect == "sqlite" and column["type"]["name"] == "INT" and any(
-            key["kind"] == "primary" and key["columns"] == [column["name"]] for key in self.after["keys"]
+        rowid = (
+            self.new.dialect == "sqlite"
+            and column["type"]["name"] == "INT"
+            and any(key["kind"] == "primary" and key["columns"] == [column["name"]] for key in self.after["keys"])
         )
         has_default = column["default"] and column["default"].upper() != "NULL"
         return bool(has_default or column["generated"] or column["identity"] or rowid)
@@ -158,9 +166,7 @@ class TableComparison:
             self.add(rules[relation], symbol, *texts)
 
     def _collation(self, symbol: str, old: str, new: str, in_key: bool) -> None:
-        if not in_key:
-            self.add("SQL-COLUMN-COLLATION-CHANGED", symbol, old, new)
-        elif self.new.dialect == "sqlite" and new.upper() in ("-", "BINARY"):
+        if not in_key or (self.new.dialect == "sqlite" and new.upper() in ("-", "BINARY")):
             self.add("SQL-COLUMN-COLLATION-CHANGED", symbol, old, new)
         elif self.new.dialect == "sqlite" and old.upper() in ("-", "BINARY"):
             # NOCASE and RTRIM call texts equal that BINARY does not (SQLite, "Datatypes", 7).
@@ -181,7 +187,9 @@ class TableComparison:
         old = {_identity(key): key for key in self.before["keys"]}
         new = {_identity(key): key for key in self.after["keys"]}
         for what, key in old.items():
-            if what not in new and all(_plain(one) in self.now or _plain(one) not in self.was for one in key["columns"]):
+            if what not in new and all(
+                _plain(one) in self.now or _plain(one) not in self.was for one in key["columns"]
+            ):
                 rule = "SQL-PRIMARY-KEY-REMOVED" if key["kind"] == "primary" else "SQL-UNIQUE-REMOVED"
                 self.add(rule, self._of(key["name"]), _listed(key["columns"]))
             elif what in new and key["name"] != new[what]["name"] and not key.get("unnamed"):
@@ -235,7 +243,9 @@ class TableComparison:
                     continue
                 self.add(rule, symbol, before, one["text"])
             else:
-                why = _("whether all that was allowed is allowed still is not known: {text}", text=verbatim(one["text"]))
+                why = _(
+                    "whether all that was allowed is allowed still is not known: {text}", text=verbatim(one["text"])
+                )
                 self.add("SQL-CHECK-NARROWED", symbol, before, one["text"], undecided=why)
         kept = self._known(new, self.after)
         for one in old:

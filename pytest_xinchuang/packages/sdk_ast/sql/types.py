@@ -14,7 +14,16 @@ _BITS = {
     "MEDIUMINT": (1, 24), "UINT": (0, 32), "INT": (1, 32), "UBIGINT": (0, 64), "BIGINT": (1, 64),
 }  # fmt: skip
 """Whole numbers: whether they have a sign, and their bits (PostgreSQL 15, 8.1.1; MySQL 8.0, 11.1.2)."""
-_BYTES = {"TINYTEXT": 8, "TEXT": 16, "MEDIUMTEXT": 24, "LONGTEXT": 32, "TINYBLOB": 8, "BLOB": 16, "MEDIUMBLOB": 24, "LONGBLOB": 32}
+_BYTES = {
+    "TINYTEXT": 8,
+    "TEXT": 16,
+    "MEDIUMTEXT": 24,
+    "LONGTEXT": 32,
+    "TINYBLOB": 8,
+    "BLOB": 16,
+    "MEDIUMBLOB": 24,
+    "LONGBLOB": 32,
+}
 """MySQL 8.0, 11.7: the bits of the greatest length."""
 _TEXTS = frozenset({"VARCHAR", "TEXT", "NVARCHAR", "TINYTEXT", "MEDIUMTEXT", "LONGTEXT"})
 _BLOBS = frozenset({"VARBINARY", "BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB"})
