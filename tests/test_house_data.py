@@ -33,9 +33,7 @@ PREFIXES = "GO|C|CPP|JAVA|PY|TS|RUST|PROTO|OPENAPI|SQL"
 ID = re.compile(
     rf"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{{3}}|SMD-[0-9]{{2,3}}|(?:{PREFIXES})(?:-[A-Z0-9]+)+)(?![A-Za-z0-9-])"
 )
-BEGUN = re.compile(
-    rf"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{{0,2}}|SMD-[0-9]{{0,2}}|(?:{PREFIXES})-[A-Z0-9-]*)$"
-)
+BEGUN = re.compile(rf"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{{0,2}}|SMD-[0-9]{{0,2}}|(?:{PREFIXES})-[A-Z0-9-]*)$")
 """A text that ends in the middle of an id."""
 ENDED = re.compile(r"^-[A-Z]{3,}(?![a-z])")
 """A text that goes on with the end of one."""
