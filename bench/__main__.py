@@ -8,7 +8,7 @@ import sys
 
 BENCHES = (
     "overhead", "execs", "first", "idle", "inspect", "sm", "api", "api-verdicts", "api-pairs", "system", "provision", "advise",
-    "chain",
+    "chain", "chain-packages",
 )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ PAIRS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("org.yaml:snakeyaml", "1.33", "2.2"),
     ),
     "python": (
-        ("gmssl", "3.2.1", "3.2.2"),
+        ("httpx", "0.24.1", "0.27.2"),
         ("requests", "2.28.2", "2.32.3"),
         ("click", "8.0.4", "8.1.7"),
         ("attrs", "22.2.0", "23.2.0"),

@@ -5,7 +5,9 @@ dependencies, ``$XC_GRIFFE`` a Python that has griffe, ``$XC_BUF``, ``$XC_OASDIF
 built by Go. One that is not named is left out, and the table says so. ``$XC_BENCH_LANGUAGES`` names some of the languages.
 
 A tool is right where it calls a case breaking and a client breaks, or calls it no break and none does; otherwise it missed one,
-or gave a false alarm. A tool that cannot read a case says nothing about it, which is not right either.
+or gave a false alarm. A tool that cannot read a case says nothing about it, which is not right either; how far ours is ahead of
+a peer is counted only in the cases that the peer speaks of. A case whose client goes on and sees something else is open: a tool
+may call that breaking or not, and the case is counted for nobody.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from bench.api import apidiff
@@ -46,31 +49,66 @@ Asker = Callable[[Path], Said]
 GRIFFE = """
 import sys, griffe
 from pathlib import Path
-sides = []
+found = []
+names = {}
 for side in ("old", "new"):
-    name = sorted(p.stem for p in Path(side).iterdir() if p.suffix == ".py" or (p / "__init__.py").exists())[0]
-    sides.append(griffe.load(name, search_paths=[side], resolve_aliases=True))
-sys.exit(1 if list(griffe.find_breaking_changes(*sides)) else 0)
+    places = [p for p in (Path(side, "src"), Path(side)) if p.is_dir()]
+    here = [(p, str(top)) for top in places for p in top.iterdir() if p.suffix == ".py" or list(p.glob("__init__.py*"))]
+    names[side] = {p.stem: top for p, top in here}
+for name, top in names["old"].items():
+    if name not in names["new"]:
+        sys.exit(11)
+    sides = [griffe.load(name, search_paths=[names[side][name]], resolve_aliases=True) for side in ("old", "new")]
+    found += griffe.find_breaking_changes(*sides)
+sys.exit(11 if found else 10)
 """
+"""Ends with 11 for a break and with 10 for none, which no failure of Python's does."""
+
+
+def _made(language: str, directory: Path) -> None:
+    """Build what is compared in a compiled language: class files beside each side, or the libraries in it.
+
+    Raises:
+        RuntimeError: it does not build.
+    """
+    if language in ("c", "cpp"):
+        build_libraries(directory)
+    if language == "java":
+        for side in ("old", "new"):
+            sources = [str(path) for path in (directory / side).rglob("*.java")]
+            argv = ["javac", "-nowarn", "-proc:none", "-d", str(directory / f"{side}.classes"), *sources]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"{directory}: {side} does not build: {done.stderr}")
 
 
 def ours(language: str, directory: Path) -> Said:
-    """``xc api diff`` of the case, by rules and by clients."""
-    options, rules, policy = ReadOptions(language=language, offline=True), Rules(), ApiPolicy()
+    """``xc api diff`` of the case, by rules and by clients. What it leaves undecided is nothing said."""
+    options = ReadOptions(targets=() if language == "go" else ReadOptions().targets, language=language, offline=True)
+    rules, policy, built = Rules(), ApiPolicy(), ".classes" if language == "java" else ""
     try:
         with Sources(Cache(), options) as sources:
-            old, new = (sources.read(str(directory / side)) for side in ("old", "new"))
-            return judged(compare(old, new, rules, policy), sources, rules, policy).breaking
-    except XcError:
+            sides = sources.pair(*(str(directory / f"{side}{built}") for side in ("old", "new")))
+            found = judged(compare(*sides, rules, policy), sources, rules, policy)
+    except XcError as error:
+        print(f"{directory}: {error}", file=sys.stderr)
         return None
+    if found.unjudged:
+        print(f"{directory}: no clients: {found.unjudged}", file=sys.stderr)
+    return found.breaking or (None if found.undecided else False)
 
 
-def _ran(argv: list[str], directory: Path, codes: dict[int, Said]) -> Said:
+def _ran(argv: list[str], directory: Path) -> subprocess.CompletedProcess[str] | None:
+    """None: it did not end."""
     try:
-        done = subprocess.run(argv, cwd=directory, capture_output=True, timeout=TIMEOUT_S, check=False)
+        return subprocess.run(argv, cwd=directory, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         return None
-    return codes.get(done.returncode)
+
+
+def _code(argv: list[str], directory: Path, codes: dict[int, Said]) -> Said:
+    done = _ran(argv, directory)
+    return None if done is None else codes.get(done.returncode)
 
 
 def _apidiff(directory: Path) -> Said:
@@ -89,40 +127,38 @@ def _apidiff(directory: Path) -> Said:
 
 def _japicmp(directory: Path) -> Said:
     for side in ("old", "new"):
-        sources = [str(path) for path in (directory / side).rglob("*.java")]
-        classes = directory / f"{side}.classes"
-        if subprocess.run(["javac", "-d", str(classes), *sources], capture_output=True, check=False).returncode:
-            return None
-        subprocess.run(["jar", "cf", str(directory / f"{side}.jar"), "-C", str(classes), "."], check=True)
+        argv = ["jar", "cf", str(directory / f"{side}.jar"), "-C", str(directory / f"{side}.classes"), "."]
+        subprocess.run(argv, check=True)
     argv = ["java", "-jar", os.environ["XC_JAPICMP"], "-o", "old.jar", "-n", "new.jar", "--ignore-missing-classes"]
     argv += ["--error-on-binary-incompatibility", "--error-on-source-incompatibility"]
-    return _ran(argv, directory, {0: False, 1: True})
+    if (done := _ran(argv, directory)) is None:
+        return None
+    # It ends with 1 for a break and for a failure alike.
+    said = "There is at least one incompatibility" in done.stderr + done.stdout
+    return said if done.returncode == said else None
 
 
 def _griffe(directory: Path) -> Said:
-    return _ran([os.environ["XC_GRIFFE"], "-c", GRIFFE], directory, {0: False, 1: True})
+    return _code([os.environ["XC_GRIFFE"], "-c", GRIFFE], directory, {10: False, 11: True})
 
 
 def _buf(directory: Path) -> Said:
-    return _ran([os.environ["XC_BUF"], "breaking", "new", "--against", "old"], directory, {0: False, 100: True})
+    return _code([os.environ["XC_BUF"], "breaking", "new", "--against", "old"], directory, {0: False, 100: True})
 
 
 def _oasdiff(directory: Path) -> Said:
     names = [str(next(iter((directory / side).glob("openapi.*")))) for side in ("old", "new")]
-    return _ran([os.environ["XC_OASDIFF"], "breaking", "--fail-on", "ERR", *names], directory, {0: False, 1: True})
+    return _code([os.environ["XC_OASDIFF"], "breaking", "--fail-on", "ERR", *names], directory, {0: False, 1: True})
 
 
-def _abidiff(directory: Path) -> Said:
+def _abidiff(bits: int, directory: Path) -> Said:
     libraries = [sorted((directory / side).rglob("*.so*")) for side in ("old", "new")]
     if not all(libraries):
         return None
-    argv = [os.environ["XC_ABIDIFF"], str(libraries[0][0]), str(libraries[1][0])]
-    try:
-        done = subprocess.run(argv, cwd=directory, capture_output=True, timeout=TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        return None
-    # libabigail, abidiff(1): bits 0 and 1 are errors of use, bit 3 (8) is an incompatible change.
-    return None if done.returncode & 3 else bool(done.returncode & 8)
+    argv = [os.environ["XC_ABIDIFF"], "--headers-dir1", "old", "--headers-dir2", "new"]
+    done = _ran([*argv, str(libraries[0][0]), str(libraries[1][0])], directory)
+    # libabigail, abidiff(1), "RETURN VALUES": bits 0 and 1 are errors of use.
+    return None if done is None or done.returncode & 3 else bool(done.returncode & bits)
 
 
 PEERS: dict[str, dict[str, tuple[str, Asker]]] = {
@@ -131,13 +167,22 @@ PEERS: dict[str, dict[str, tuple[str, Asker]]] = {
     "python": {"griffe": ("XC_GRIFFE", _griffe)},
     "protobuf": {"buf": ("XC_BUF", _buf)},
     "openapi": {"oasdiff": ("XC_OASDIFF", _oasdiff)},
-    "c": {"abidiff": ("XC_ABIDIFF", _abidiff)},
-    "cpp": {"abidiff": ("XC_ABIDIFF", _abidiff)},
+    # libabigail, abidiff(1): bit 3 is a change that is incompatible for sure, bit 2 one that may be.
+    "c": {
+        "abidiff": ("XC_ABIDIFF", partial(_abidiff, 8)),
+        "abidiff, any change": ("XC_ABIDIFF", partial(_abidiff, 12)),
+    },
+    "cpp": {
+        "abidiff": ("XC_ABIDIFF", partial(_abidiff, 8)),
+        "abidiff, any change": ("XC_ABIDIFF", partial(_abidiff, 12)),
+    },
 }
 """Language -> peer -> the variable that names it (empty: it is built here), and how it is asked."""
 
 
 def _word(case: Case, said: Said) -> str:
+    if case.facts.promised and case.facts.truth == ("behaviour",):
+        return "open"
     if said is None:
         return "nothing"
     if said == case.breaks:
@@ -150,8 +195,7 @@ def _asked(askers: dict[str, Asker], case: Case) -> dict[str, Said]:
     for name, ask in askers.items():
         with tempfile.TemporaryDirectory() as scratch:
             case.write(Path(scratch))
-            if case.language in ("c", "cpp"):
-                build_libraries(Path(scratch))
+            _made(case.language, Path(scratch))
             out[name] = ask(Path(scratch))
     return out
 
@@ -170,26 +214,37 @@ def measure(_rounds: int = 0) -> Result:
             else:
                 askers[name] = ask
         every, counts = cases(language), {name: Counter[str]() for name in askers}
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        beside: Counter[str] = Counter()
+        # Clients of some languages are forked, which a process with threads must not.
+        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
             for case, said in zip(every, pool.map(partial(_asked, askers), every), strict=True):
                 for name, answer in said.items():
                     word = _word(case, answer)
                     counts[name][word] += 1
-                    if name == "xc" and word != "right":
+                    beside[name] += word not in ("nothing", "open") and _word(case, said["xc"]) == "right"
+                    if name == "xc" and word not in ("right", "open"):
                         result.notes.append(f"{language}/{case.name}: {word} ({case.facts.why})")
                 print(f"{language}/{case.name}: {said}", file=sys.stderr)
-        _tell(result, language, len(every), counts)
+        _tell(result, language, len(every) - counts["xc"]["open"], counts, beside)
     return result
 
 
-def _tell(result: Result, language: str, number: int, counts: dict[str, Counter[str]]) -> None:
+def _tell(
+    result: Result, language: str, number: int, counts: Mapping[str, Counter[str]], beside: Mapping[str, int]
+) -> None:
+    """Rows and ratios.
+
+    Args:
+        number: how many cases are counted.
+        beside: peer -> how many of the cases that it says something of ours is right about.
+    """
     for name, count in counts.items():
-        for word in ("right", "missed", "false", "nothing"):
+        for word in ("right", "missed", "false", "nothing", "open"):
             result.add(f"{language}: {name}, {word}", [count[word]], "cases")
-    share = counts["xc"]["right"] / number
-    result.ratios[f"{language}: right of {number}"] = share
-    result.goals[f"{language}: right of {number}"] = f">= {GOAL}, of at least {LEAST.get(language, LEAST_OF_OTHERS)}"
+    key = f"{language}: right of {number}"
+    result.ratios[key] = counts["xc"]["right"] / number
+    result.goals[key] = f">= {GOAL}, of at least {LEAST.get(language, LEAST_OF_OTHERS)}"
     for name, count in counts.items():
-        if name != "xc":
-            key = f"{language}: ahead of {name}"
-            result.ratios[key], result.goals[key] = share - count["right"] / number, f">= {AHEAD}"
+        if name != "xc" and (answered := number - count["nothing"]):
+            key = f"{language}: ahead of {name} in the {answered} cases that it speaks of"
+            result.ratios[key], result.goals[key] = (beside[name] - count["right"]) / answered, f">= {AHEAD}"

@@ -66,6 +66,7 @@ def build_libraries(directory: Path) -> None:
                 *compiler(cxx=source.suffix == ".cc"),
                 "-shared",
                 "-fPIC",
+                "-g",
                 "-w",
                 "-Iinclude",
                 "-I.",

@@ -358,6 +358,7 @@ _SHOWN = "chooses the line of a tool's output that is shown, and decides nothing
 _GO = "the one reader of the go command's words, which types them; no subject can write them (tests/tools/test_go.py)"
 LOOKS_INTO_TEXTS: dict[tuple[str, str], str] = {
     ("advise/rust/cargo.py", "_why"): _SHOWN,
+    ("packages/sdk_ast/rust/crates.py", "complaint"): _SHOWN,
     ("gotest/engine.py", "_reason"): _SHOWN,
     ("loading/nodejs.py", "_load"): "only the loader's words, which Node.js hands on, tell that a name is missing",
     (

@@ -28,12 +28,12 @@ FILES = [
         if not path.is_relative_to(WITNESSES)
     ),
 ]
+PREFIXES = "GO|C|CPP|JAVA|PY|TS|RUST|PROTO|OPENAPI|SQL"
+"""Of the rules of each language."""
 ID = re.compile(
-    r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{3}|SMD-[0-9]{2,3}|(?:GO|C|CPP|JAVA|PY|TS|PROTO|OPENAPI)(?:-[A-Z0-9]+)+)(?![A-Za-z0-9-])"
+    rf"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{{3}}|SMD-[0-9]{{2,3}}|(?:{PREFIXES})(?:-[A-Z0-9]+)+)(?![A-Za-z0-9-])"
 )
-BEGUN = re.compile(
-    r"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{0,2}|SMD-[0-9]{0,2}|(?:GO|C|CPP|JAVA|PY|TS|PROTO|OPENAPI)-[A-Z0-9-]*)$"
-)
+BEGUN = re.compile(rf"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{{0,2}}|SMD-[0-9]{{0,2}}|(?:{PREFIXES})-[A-Z0-9-]*)$")
 """A text that ends in the middle of an id."""
 ENDED = re.compile(r"^-[A-Z]{3,}(?![a-z])")
 """A text that goes on with the end of one."""
@@ -130,8 +130,8 @@ def test_what_is_named_is_there(catalogue: Catalogue) -> None:
     found = {i for i in literal(OWN) if i.startswith("XC-")}
     assert not found - known
     rules = set(Rules().by_id)
-    named = literal([p for p in OWN if p.parent == ROOT / "packages" / "sdk_ast"])
-    assert not {i for i in named if re.match(r"(GO|JAVA|PY|TS|PROTO|OPENAPI|C|CPP)-", i)} - rules
+    named = literal([p for p in OWN if p.is_relative_to(ROOT / "packages" / "sdk_ast")])
+    assert not {i for i in named if re.match(rf"({PREFIXES})-", i)} - rules
 
 
 def test_each_language_of_a_text_has_its_line() -> None:

@@ -57,8 +57,8 @@ ALLOWED: dict[str, str] = {
     "packages/sdk_ast/c/batches.py": OF_CLANG,
     "packages/sdk_ast/c/headers.py": OF_CLANG,
     "packages/sdk_ast/typescript/clients.py": GENERATED,
-    "packages/sdk_ast/judge/python/judge.py": OF_PYTHON,
-    "packages/sdk_ast/judge/python/probe.py": OF_PYTHON,
+    "packages/sdk_ast/python/judge.py": OF_PYTHON,
+    "packages/sdk_ast/python/probe.py": OF_PYTHON,
     "packages/sdk_ast/manifest.py": SCHEMA,
     "packages/sdk_ast/python/syntax.py": "a kind of parameter, as inspect has it",
     "packages/sdk_ast/words.py": "a kind of parameter, as inspect has it",
@@ -85,10 +85,7 @@ ALLOWED: dict[str, str] = {
 BEHIND = "a library's own words, behind a sentence of ours"
 THEIRS = "an error of somebody else's package, with its type"
 UNTOLD: dict[str, str] = {
-    **{
-        f"packages/sdk_ast/judge/python/probe.py:{name}": OF_PYTHON
-        for name in ("Tried.load", "Tried.find", "call", "tried")
-    },
+    **{f"packages/sdk_ast/python/probe.py:{name}": OF_PYTHON for name in ("Tried.load", "Tried.find", "call", "tried")},
     "cli/entry.py:commands_of": THEIRS,
     "core/installing.py:install": "a command",
     "core/optional.py:optional": "the name of a module",

@@ -28,7 +28,7 @@ HARNESS = str(ROOT / "fixtures" / "harness" / "python" / "harness_cryptography.p
 
 LINUX_ALONE = {
     "pytest_xinchuang.advise.c.worker",
-    "pytest_xinchuang.packages.sdk_ast.judge.python.probe",
+    "pytest_xinchuang.packages.sdk_ast.python.probe",
     "pytest_xinchuang.sandbox.backends.supervisor",
     "pytest_xinchuang.sandbox.backends.tracer",
     "pytest_xinchuang.sandbox.interactive",

@@ -103,7 +103,7 @@ def test_a_package_touches_its_rooms_one_line_and_the_index(checkout: Path) -> N
         (
             ["rule", "PY-SOME-THING"],
             {"conformance/sdk_ast/rules/python/PY-SOME-THING"},
-            "tests/packages/sdk_ast/test_python.py",
+            "tests/packages/sdk_ast/python/test_rules.py",
         ),
         (
             ["platform", "kunpeng950", "kylin_v95"],

@@ -33,7 +33,8 @@ ARCHES = {"amd64": "linux/amd64", "arm64": "linux/arm64", "loong64": "linux/loon
 def add_commands(commands: Commands) -> None:
     """Add ``xc api``."""
     text = _(
-        "snapshots of an API (an SDK's, protobuf's, OpenAPI's), and what differs between two versions or architectures"
+        "snapshots of an API (an SDK's, protobuf's, OpenAPI's, a SQL schema's), "
+        "and what differs between two versions or architectures"
     )
     commands.group("api", text, _fill)
 
@@ -82,7 +83,7 @@ def _add_reading(parser: XcParser) -> None:
     )
     parser.add_argument(
         "--kind",
-        choices=["go", "c", "cpp", "java", "python", "typescript", "protobuf", "openapi"],
+        choices=["go", "c", "cpp", "java", "python", "typescript", "rust", "protobuf", "openapi", "sql"],
         default="",
         help=_("the API's programming language (default: by its files)"),
     )
@@ -92,6 +93,12 @@ def _add_reading(parser: XcParser) -> None:
         default="",
         metavar="FLAGS",
         help=_("more for the C compiler: {example}", example=verbatim('"-DX -Iinclude"')),
+    )
+    parser.add_argument(
+        "--sql-dialect",
+        default="",
+        metavar="NAME",
+        help=_("postgres, mysql, sqlite, or a database that speaks one (default: by what the files say)"),
     )
     parser.add_argument("--no-cgo", action="store_true", help=_("leave out files that import C"))
     add_offline(parser)
@@ -136,6 +143,7 @@ def _sources(context: Context) -> Sources:
         offline=options.offline,
         language=options.kind,
         c_flags=tuple(shlex.split(options.c_flags)),
+        sql_dialect=options.sql_dialect,
     )
     return Sources(Cache(), read)
 

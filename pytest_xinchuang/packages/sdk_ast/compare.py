@@ -254,8 +254,8 @@ def _merge(found: Sequence[tuple[str, list[Change]]], targets: tuple[str, ...]) 
 
 def _comparer(old: Snapshot, new: Snapshot, target: str, new_target: str, names: Mapping[str, str]) -> Comparer:
     if old.header.language == "go":
-        from pytest_xinchuang.packages.sdk_ast.golang import GoComparer
-        from pytest_xinchuang.packages.sdk_ast.goside import GoSide
+        from pytest_xinchuang.packages.sdk_ast.golang.comparer import GoComparer
+        from pytest_xinchuang.packages.sdk_ast.golang.side import GoSide
 
         return GoComparer(GoSide(old, target), GoSide(new, new_target), names)
     return _comparer_of(old.header.language)(Side(old, target), Side(new, new_target), names)
@@ -284,10 +284,18 @@ def _comparer_of(language: str) -> type[Comparer]:
             from pytest_xinchuang.packages.sdk_ast.typescript.comparer import TypeScriptComparer
 
             return TypeScriptComparer
+        case "rust":
+            from pytest_xinchuang.packages.sdk_ast.rust.comparer import RustComparer
+
+            return RustComparer
         case "protobuf":
             from pytest_xinchuang.packages.sdk_ast.protobuf.comparer import ProtobufComparer
 
             return ProtobufComparer
+        case "sql":
+            from pytest_xinchuang.packages.sdk_ast.sql.comparer import SqlComparer
+
+            return SqlComparer
         case _:
             from pytest_xinchuang.packages.sdk_ast.openapi.comparer import OpenApiComparer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -18,7 +17,7 @@ from pytest_xinchuang.inspect.inspector import Inspector, Verdicts, problems_as_
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.sdk_ast.java.classfile import BadClass, release_of
 from pytest_xinchuang.packages.sdk_ast.java.delivery import class_files
-from pytest_xinchuang.packages.sdk_ast.python.delivered import metadata_of, opened
+from pytest_xinchuang.packages.sdk_ast.python.delivered import ENTRY_POINTS, metadata_of, opened
 from pytest_xinchuang.tools.process import Runner
 
 EMPTY = "XC-BAD-009"
@@ -67,20 +66,22 @@ def _open(certainty: Certainty, level: Level | None) -> bool:
     return certainty is Certainty.GUARDED and level is Level.L1
 
 
-def class_version(place: Path) -> int:
+def class_version(place: Path) -> tuple[int, str]:
     """The least Java SE that reads all class files of a jar or directory, but for those of later versions in a multi-release
-    jar; 0: there is no class file.
+    jar; 0: there is no class file. And the first class file that does not say what it is for, or is too large; "" without one.
 
     Raises:
         XcError: a jar cannot be read.
     """
-    wanted = 0
+    wanted, unread = 0, ""
     for name, data in class_files(place):
         # A module's description is read by Java 9 and later alone (JLS 7.7).
         if name.endswith(".class") and name.rpartition("!")[2].rpartition("/")[2] != "module-info.class":
-            with suppress(BadClass):
+            try:
                 wanted = max(wanted, release_of(data))
-    return wanted
+            except BadClass:
+                unread = unread or name
+    return wanted, unread
 
 
 def python_wanted(place: Path) -> str:
@@ -91,19 +92,22 @@ def python_wanted(place: Path) -> str:
     """
     with opened(place) as root:
         found = metadata_of(root)
-        if not (found.known or found.problem) and place.is_dir():
+        if not (found.known or found.problems) and place.is_dir():
             found = metadata_of(root.parent)
-    if found.problem:
-        raise DataFileError(_("{path}: cannot be read: {why}", path=place, why=found.problem))
+    for file, why in found.problems.items():
+        if file != ENTRY_POINTS:
+            raise DataFileError(_("{path}: cannot be read: {why}", path=place / file, why=why))
     return found.requires_python
 
 
 def java_is_new_enough(place: Path, users: str) -> Found:
     """Whether the users' Java reads the class files."""
     found = Found()
-    wanted = class_version(place)
+    wanted, unread = class_version(place)
     found.evidence.append({"kind": "class files", "java": wanted, "users": users})
-    if not wanted:
+    if unread and not (users and wanted > int(users)):
+        found.undecided, found.cause = _("{name}: it is no class file that can be read", name=unread), Cause.SUBJECT
+    elif not wanted:
         found.undecided, found.cause = _("there is no class file in it"), Cause.SUBJECT
     elif not users:
         found.lacking = _("the manifest names no Java of the users (sdk.java)")
@@ -131,4 +135,15 @@ def python_is_new_enough(place: Path, users: str) -> Found:
         found.wrong.append(
             _("it takes Python {wanted}, and the users have Python {users}", wanted=verbatim(wanted), users=users)
         )
+    return found
+
+
+def rust_is_new_enough(wanted: str, users: str) -> Found:
+    """Whether the users' Rust is not below a crate's ``rust-version`` (Cargo reference, the rust-version field)."""
+    found = Found()
+    found.evidence.append({"kind": "rust-version", "rust": wanted, "users": users})
+    if not users:
+        found.lacking = _("the manifest names no Rust of the users (sdk.rust)")
+    elif wanted and Version(users) < Version(wanted):
+        found.wrong.append(_("it takes Rust {wanted}, and the users have Rust {users}", wanted=wanted, users=users))
     return found

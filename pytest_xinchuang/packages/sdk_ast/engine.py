@@ -13,9 +13,14 @@ from pytest_xinchuang.core.requirement import Catalogue
 from pytest_xinchuang.core.subject import Subject
 from pytest_xinchuang.core.verdict import Cause, Decision
 from pytest_xinchuang.messages import Message, _, verbatim
-from pytest_xinchuang.packages.sdk_ast.build import run_go
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison, compare, compare_across
-from pytest_xinchuang.packages.sdk_ast.delivered import java_is_new_enough, native_files, python_is_new_enough
+from pytest_xinchuang.packages.sdk_ast.delivered import (
+    java_is_new_enough,
+    native_files,
+    python_is_new_enough,
+    rust_is_new_enough,
+)
+from pytest_xinchuang.packages.sdk_ast.golang.build import run_go
 from pytest_xinchuang.packages.sdk_ast.judge.court import judged
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
@@ -36,7 +41,9 @@ REFERENCE = "amd64"
 """The architecture that SDKs are written on, and that the others are compared with."""
 
 
-TARGETS = {"java": "jvm", "python": "python", "typescript": "node", "protobuf": "protobuf", "openapi": "openapi"}
+TARGETS = {
+    "java": "jvm", "python": "python", "typescript": "node", "protobuf": "protobuf", "openapi": "openapi", "sql": "sql",
+}  # fmt: skip
 """Language -> its one target, where an API is the same on all platforms."""
 
 POLICY = ApiPolicy()
@@ -174,6 +181,10 @@ class SdkEngine:
             found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
             found.lacking = _("a module is delivered as source")
             return found
+        if self.sdk.language == "rust":
+            found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
+            found.lacking = _("a crate is delivered as source")
+            return found
         return native_files(self._place, self.sdk.language, self.platform, self.runner)
 
     def _run_time(self) -> Found:
@@ -181,6 +192,8 @@ class SdkEngine:
             return java_is_new_enough(self._place, self.sdk.java)
         if self.sdk.language == "python":
             return python_is_new_enough(self._place, self.sdk.python)
+        if self.sdk.language == "rust":
+            return rust_is_new_enough(self._new.header.minimum, self.sdk.rust)
         found = Found(evidence=[{"kind": "manifest", "language": self.sdk.language}])
         found.lacking = _("{language} asks its users for no run time", language=self._language)
         return found

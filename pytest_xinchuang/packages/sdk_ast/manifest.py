@@ -19,16 +19,17 @@ class Sdk(FrozenData):
     Attributes:
         path: its directory, beside the manifest; a jar or wheel will do.
         baseline: what its users have: a snapshot or directory beside the manifest, or MODULE@VERSION of the module proxy.
-        go, java, python: the Go, Java or Python that its users have.
+        go, java, python, rust: the Go, Java, Python or Rust that its users have.
         tags: build tags.
     """
 
-    language: Literal["go", "c", "cpp", "java", "python", "typescript", "protobuf", "openapi"]
+    language: Literal["go", "c", "cpp", "java", "python", "typescript", "rust", "protobuf", "openapi", "sql"]
     path: str = "."
     baseline: str = ""
     go: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?)?$")
     java: str = Field(default="", pattern=r"^([1-9][0-9]?)?$")
     python: str = Field(default="", pattern=r"^(3\.[0-9]+(\.[0-9]+)?)?$")
+    rust: str = Field(default="", pattern=r"^(1\.[0-9]+(\.[0-9]+)?)?$")
     tags: tuple[str, ...] = ()
 
     @property

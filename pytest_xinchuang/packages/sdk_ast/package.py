@@ -20,7 +20,7 @@ class SdkAstPackage(Package):
     """SDKs whose callers must not break."""
 
     name = "sdk_ast"
-    modules = ("clang", "tree_sitter", "tree_sitter_go", "grpc_tools", "google", "jsonschema")
+    modules = ("clang", "tree_sitter", "tree_sitter_go", "grpc_tools", "google", "jsonschema", "sqlglot")
     order = 30
     checks = resources.conformance_dir() / "sdk_ast"
     requirements = checks / "requirements.yaml"

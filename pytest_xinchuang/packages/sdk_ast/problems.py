@@ -10,8 +10,9 @@ from pytest_xinchuang.toolchain import goproblems
 from pytest_xinchuang.toolchain.goproblems import GoProblemCode
 
 SYNTAX_ERROR, UNREADABLE = GoProblemCode.SYNTAX_ERROR, GoProblemCode.UNREADABLE
-UNPARSED, MALFORMED_CLASS = "unparsed", "malformed-class"
-"""Codes beyond those of the reader of Go: a syntax error that the parser does not describe; a class file that is none."""
+UNPARSED, MALFORMED_CLASS, DOES_NOT_BUILD = "unparsed", "malformed-class", "does-not-build"
+"""Codes beyond those of the reader of Go: a syntax error that the parser does not describe; a class file that is none; a
+package that its own build tool cannot build."""
 
 
 def problem_told(code: str, params: Mapping[str, str], message: str) -> Message:
@@ -20,6 +21,8 @@ def problem_told(code: str, params: Mapping[str, str], message: str) -> Message:
         return _("syntax error")
     if code == MALFORMED_CLASS:
         return _("{why}", **params)
+    if code == DOES_NOT_BUILD:
+        return _("it does not build: {why}", **params)
     return goproblems.problem_told(code, params, message)
 
 

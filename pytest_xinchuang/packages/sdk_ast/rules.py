@@ -17,7 +17,7 @@ from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, system_error, verbatim
 
-RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|CPP|JAVA|PY|TS|PROTO|OPENAPI)(-[A-Z0-9]+)+$")]
+RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|CPP|JAVA|PY|TS|RUST|PROTO|OPENAPI|SQL)(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
 Level = Literal["major", "minor", "patch"]
 LEVELS: tuple[Level, ...] = ("major", "minor", "patch")
@@ -78,12 +78,14 @@ LANGUAGES: dict[str, WitnessFiles] = {
         client="client.ts",
         client_head='import * as lib from "./old/index.js";\n',
     ),
+    "rust": WitnessFiles(prefix="RUST-", library="src/lib.rs", client="client.rs", client_head="#![allow(unused)]\n"),
     "protobuf": WitnessFiles(
         prefix="PROTO-", library="lib.proto", client="client.py", client_head="import lib_pb2 as lib\n"
     ),
     "openapi": WitnessFiles(
         prefix="OPENAPI-", library="openapi.yaml", library_head="openapi: ", client="client.yaml", client_head="- "
     ),
+    "sql": WitnessFiles(prefix="SQL-", library="schema.sql", client="client.sql", client_head=""),
 }
 """Folder of a language's rules -> its witnesses; in the order in which rules are listed."""
 

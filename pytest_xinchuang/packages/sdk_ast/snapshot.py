@@ -82,7 +82,7 @@ class Header(_Record):
 
     record: Literal["snapshot"] = "snapshot"
     format: Literal["xc-api/1"] = Field(alias="schema", default="xc-api/1")
-    language: Literal["go", "c", "cpp", "java", "python", "typescript", "protobuf", "openapi"]
+    language: Literal["go", "c", "cpp", "java", "python", "typescript", "rust", "protobuf", "openapi", "sql"]
     name: str
     version: str = ""
     minimum: str = ""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault, XcError
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
-from pytest_xinchuang.packages.sdk_ast.extractor import GoRequest, classes, snapshot_of
-from pytest_xinchuang.packages.sdk_ast.gosyntax import extract_syntax
+from pytest_xinchuang.packages.sdk_ast.golang.extractor import GoRequest, classes, snapshot_of
+from pytest_xinchuang.packages.sdk_ast.golang.syntax import extract_syntax
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.provision.archive import unpack
 from pytest_xinchuang.provision.cache import Cache
@@ -34,8 +34,9 @@ class ReadOptions:
         targets: what is read for; none: for Go every target whose files differ, and linux/amd64 elsewhere.
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
-        language: go, c, cpp, java, python, typescript, protobuf or openapi; empty: by what the directory holds.
+        language: go, c, cpp, java, python, typescript, rust, protobuf, openapi or sql; empty: by what the directory holds.
         c_flags: more arguments for the C compiler (-D, -I).
+        sql_dialect: of SQL, or a database that speaks it; empty: by what the files say.
     """
 
     targets: Sequence[str] = ("linux/amd64",)
@@ -45,12 +46,12 @@ class ReadOptions:
     fetch_requirements: bool = True
     language: str = ""
     c_flags: Sequence[str] = ()
+    sql_dialect: str = ""
 
 
 FILES = {
     ".jar": "java", ".whl": "python", ".h": "c", ".hpp": "cpp", ".hh": "cpp", ".hxx": "cpp", ".tgz": "typescript",
-    ".proto": "protobuf", ".yaml": "openapi",
-    ".yml": "openapi",
+    ".proto": "protobuf", ".yaml": "openapi", ".yml": "openapi", ".sql": "sql", ".crate": "rust",
 }  # fmt: skip
 """Files that are an API by themselves, and its language."""
 
@@ -59,6 +60,8 @@ def language_of(directory: Path) -> str:
     """What a directory's API is written in, by what stands in it; Go where that says nothing."""
     if (directory / "go.mod").is_file() or (directory / "go.work").is_file():
         return "go"
+    if (directory / "Cargo.toml").is_file() and not (directory / "pyproject.toml").is_file():
+        return "rust"
     if (directory / "package.json").is_file() and not (directory / "pyproject.toml").is_file():
         return "typescript"
     order = (
@@ -78,7 +81,9 @@ def language_of(directory: Path) -> str:
         return "protobuf"
     from pytest_xinchuang.packages.sdk_ast.openapi.documents import documents
 
-    return "openapi" if documents(directory) else "go"
+    if documents(directory):
+        return "openapi"
+    return "sql" if next(directory.rglob("*.sql"), None) else "go"
 
 
 def _language_of_file(path: Path, asked: str) -> str:
@@ -272,6 +277,11 @@ class Sources:
 
             compiler = find_compiler(self.cache, place, offline=self.options.offline, runner=self.runner)
             extract_typescript(place, output, compiler, version=version)
+        elif language == "rust":
+            from pytest_xinchuang.packages.sdk_ast.rust.reader import extract_rust
+
+            offline = self.options.offline
+            extract_rust(place, self.options.targets, output, version=version, offline=offline, runner=self.runner)
         elif language == "protobuf":
             from pytest_xinchuang.packages.sdk_ast.protobuf.reader import extract_protobuf
 
@@ -280,10 +290,14 @@ class Sources:
             from pytest_xinchuang.packages.sdk_ast.openapi.reader import extract_openapi
 
             extract_openapi(place, output, version=version)
+        elif language == "sql":
+            from pytest_xinchuang.packages.sdk_ast.sql.reader import extract_sql
+
+            extract_sql(place, output, version=version, dialect=self.options.sql_dialect)
         else:
             raise XcError(
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
-                mend=_("--kind go, c, cpp, java, python, typescript, protobuf or openapi"),
+                mend=_("--kind go, c, cpp, java, python, typescript, rust, protobuf, openapi or sql"),
             )
         return self._placed(Snapshot(output, label, ours=True), place)
 

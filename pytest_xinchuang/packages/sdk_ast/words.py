@@ -13,8 +13,10 @@ LANGUAGES: Mapping[str, Message] = {
     "java": verbatim("Java"),
     "python": verbatim("Python"),
     "typescript": verbatim("TypeScript"),
+    "rust": verbatim("Rust"),
     "protobuf": verbatim("protobuf"),
     "openapi": verbatim("OpenAPI"),
+    "sql": verbatim("SQL"),
 }
 
 LEVELS: Mapping[str, Message] = {"major": _("major"), "minor": _("minor"), "patch": _("patch")}

@@ -100,6 +100,11 @@ def check_concurrency(client: SmClient, vectors: Iterable[Vector]) -> Found:
         found.lacking = _("the harness has no operation with a known answer")
         found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
         return found
+    families = _right_alone(client, found, families)
+    if found.undecided or not families:
+        found.cause = Cause.SUBJECT if not found.undecided else found.cause
+        found.undecided = found.undecided or _("no operation answers rightly alone: threads can make nothing worse")
+        return found
     least, most = offered.get("threads", (1, THREADS))
     threads = int(max(least, min(THREADS, most)))
     ways = [False, True] if True in offered.get("shared", ()) else [False]
@@ -126,6 +131,28 @@ def check_concurrency(client: SmClient, vectors: Iterable[Vector]) -> Found:
         found.undecided = _("the harness runs one thread alone: nothing was done at the same time")
         found.cause = Cause.SUBJECT
     return found
+
+
+def _right_alone(client: SmClient, found: Found, families: list[list[Ask]]) -> list[list[Ask]]:
+    """The requests that are answered rightly one at a time: what is wrong alone is no matter of threads, and told elsewhere."""
+    right: list[list[Ask]] = []
+    wrong: list[str] = []
+    for family in families:
+        kept: list[Ask] = []
+        for ask in family:
+            answer = client.ask(ask.request)
+            if answer.kind is ReplyKind.FAULT:
+                found.undecided = answer.detail
+                return []
+            if ask.judge(answer)[0] is VectorResult.PASSED:
+                kept.append(ask)
+            else:
+                wrong.append(ask.vector.id)
+        if any(not ask.refuse for ask in kept):  # refusals alone show nothing of threads
+            right.append(kept)
+    if wrong:
+        found.evidence.append({"kind": "wrong alone", "vectors": wrong})
+    return right
 
 
 def _run(client: SmClient, found: Found, asked: list[Ask], threads: int, shared: bool) -> bool:

@@ -20,6 +20,8 @@ HASHES = (
     "XC-SUP-125",
     "XC-SUP-145",
     "XC-SUP-147",
+    "XC-SUP-151",
+    "XC-SUP-152",
 )
 TREES = (
     "XC-SUP-120",

@@ -29,7 +29,7 @@ from pytest_xinchuang.packages.supply_chain.locked import (
     duplicates,
     told,
 )
-from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries, Standing
+from pytest_xinchuang.packages.supply_chain.registries import Published, PublishedFile, Registries, Signed, Standing
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,7 @@ class PackageCheck:
             return seen
         for code, note in published.notes:
             self._add(code, entry.where, Certainty.NOTE, module=str(entry), detail=note)
+        refuted = self._signature(entry, published)
         if published.withdrawn:
             self._add("XC-SUP-146", entry.where, module=str(entry))
         if published.scripts and entry.scripts is False:
@@ -174,13 +175,24 @@ class PackageCheck:
             agree = [self._agrees(entry, file, seen, published) for file in entry.files]
         else:
             agree = [self._admits(entry, published)]
-        seen.good = bool(agree) and all(agree) and bool(entry.digests)
+        seen.good = bool(agree) and all(agree) and bool(entry.digests) and not refuted
         if seen.good and not seen.verified and not self._already_open(entry):
             if published.standing is Standing.CACHED:
                 self._add("XC-SUP-109", entry.where, Certainty.UNDECIDED, module=str(entry))
             else:
                 self._add("XC-SUP-147", entry.where, Certainty.UNDECIDED, module=str(entry))
         return seen
+
+    def _signature(self, entry: Locked, published: Published) -> bool:
+        """Tell what the publisher's signatures say; whether they refute it."""
+        if published.signature is None or published.signature[0] is Signed.GOOD:
+            return False
+        verdict, why = published.signature
+        if verdict is Signed.BAD:
+            self._add("XC-SUP-152", entry.where, module=str(entry), detail=why)
+            return True
+        self._add("XC-SUP-151", entry.where, Certainty.UNDECIDED, module=str(entry), detail=why)
+        return False
 
     def _already_open(self, entry: Locked) -> bool:
         """Whether a file that is here was told of: one that is not as published."""

@@ -11,7 +11,9 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.messages import _, verbatim
 from pytest_xinchuang.packages.supply_chain.check import Lists, PackageCheck
 from pytest_xinchuang.packages.supply_chain.ecosystems.all import ECOSYSTEMS
-from pytest_xinchuang.packages.supply_chain.registries import Registries
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.poms import MAVEN
+from pytest_xinchuang.packages.supply_chain.ecosystems.maven.signatures import key_bytes
+from pytest_xinchuang.packages.supply_chain.registries import Key, Registries
 
 GO = "go"
 """The ecosystem that is checked by itself: it has hashes of its own, and a proxy instead of a registry."""
@@ -75,6 +77,26 @@ def places(given: Sequence[str]) -> dict[str, list[str]]:
         if name == GO:
             raise XcError(_("a place of Go modules is named by --proxy"), mend=verbatim(f"--proxy {place}"))
         found.setdefault(name, []).append(place)
+    return found
+
+
+def keys(given: Sequence[str]) -> dict[str, list[Key]]:
+    """``maven[:GROUP]=FILE`` as ecosystem -> keys of publishers.
+
+    Raises:
+        XcError: one of them is not of this form, or has no keys.
+    """
+    found: dict[str, list[Key]] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        ecosystem, _colon, below = name.partition(":")
+        if not equals or not file or ecosystem != MAVEN:
+            raise XcError(
+                _("{text} is not maven[:GROUP]=FILE", text=verbatim(repr(text))),
+                mend=verbatim("--registry-key maven:org.springframework=spring.asc"),
+            )
+        key_bytes(Path(file))
+        found.setdefault(ecosystem, []).append(Key(below, Path(file)))
     return found
 
 

@@ -54,6 +54,13 @@ def _fill_check(parser: XcParser) -> None:
         help=_("take what an ecosystem published from there"),
     )
     parser.add_argument(
+        "--registry-key",
+        action="append",
+        default=[],
+        metavar="maven[:GROUP]=FILE",
+        help=_("OpenPGP keys that the files of Maven's packages, of a group or of all, have to be signed by"),
+    )
+    parser.add_argument(
         "--sumdb",
         action="append",
         default=[],
@@ -144,7 +151,7 @@ def _fill_serve(parser: XcParser) -> None:
 
 def _check(context: Context) -> int:
     from pytest_xinchuang.packages.supply_chain.check import Lists
-    from pytest_xinchuang.packages.supply_chain.checking import checks, choose, places
+    from pytest_xinchuang.packages.supply_chain.checking import checks, choose, keys, places
     from pytest_xinchuang.packages.supply_chain.licences import load_licences
     from pytest_xinchuang.packages.supply_chain.lists import Advisories, load_allow_list
     from pytest_xinchuang.packages.supply_chain.registries import Registries
@@ -159,7 +166,7 @@ def _check(context: Context) -> int:
         advisories=Advisories(Path(options.advisories)) if options.advisories else None,
         licences=load_licences(Path(options.licences)) if options.licences else None,
     )
-    registries = Registries(cache, places(options.registry), offline=options.offline)
+    registries = Registries(cache, places(options.registry), keys=keys(options.registry_key), offline=options.offline)
     findings: list[Finding] = []
     counts: dict[str, int] = {}
     chain = None

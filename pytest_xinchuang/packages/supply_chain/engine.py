@@ -21,7 +21,7 @@ from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.packages.supply_chain import asked
 from pytest_xinchuang.packages.supply_chain.asked import ASKED, BASES, FROZEN_INSIDE, OF_IMAGES
 from pytest_xinchuang.packages.supply_chain.check import Lists, PackageCheck
-from pytest_xinchuang.packages.supply_chain.checking import Chosen, checks, choose, places
+from pytest_xinchuang.packages.supply_chain.checking import Chosen, checks, choose, keys, places
 from pytest_xinchuang.packages.supply_chain.golang.chain import Options, Verified
 from pytest_xinchuang.packages.supply_chain.golang.check import SupplyChain
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Proxies, escape, on_loopback
@@ -69,6 +69,7 @@ class Trust:
     Attributes:
         proxies: where published modules come from; none: the module cache and GOPROXY.
         registries: where an ecosystem's packages come from, as ``npm=DIR``; none: its registry.
+        registry_keys: keys of publishers, as ``maven:GROUP=FILE``.
         mirror_key: the public key that a mirror has to be signed with.
         sumdb: where records of the checksum database are; none: the module cache, the proxies, the database itself.
         sumdb_key: the key of a database of one's own, as GOSUMDB has it.
@@ -76,6 +77,7 @@ class Trust:
 
     proxies: tuple[str, ...] = ()
     registries: tuple[str, ...] = ()
+    registry_keys: tuple[str, ...] = ()
     allow_list: Path | None = None
     advisories: Path | None = None
     mirror_key: Path | None = None
@@ -138,7 +140,9 @@ class SupplyChainEngine:
             allow_list=load_allow_list(trust.allow_list) if trust.allow_list else None,
             advisories=Advisories(trust.advisories) if trust.advisories else None,
         )
-        registries = Registries(self.cache, places(trust.registries), offline=self.offline)
+        registries = Registries(
+            self.cache, places(trust.registries), keys=keys(trust.registry_keys), offline=self.offline
+        )
         done = checks(self.subject.path(section.path), self._chosen.others, registries, lists)
         return {one.ecosystem.name: one for one in done}
 

@@ -49,6 +49,11 @@ class SupplyChainPackage(Package):
             ),
         ),
         PackageOption(
+            "--xc-registry-key",
+            "maven[:GROUP]=FILE[,...]",
+            N_("OpenPGP keys that the files of Maven's packages, of a group or of all, have to be signed by"),
+        ),
+        PackageOption(
             "--xc-allow-list",
             "FILE",
             N_("the modules and packages that a product may be built from (YAML, xc-allow-list/1)"),
@@ -71,10 +76,13 @@ class SupplyChainPackage(Package):
         self._engines: WeakKeyDictionary[Subject, Engine] = WeakKeyDictionary()
 
     def check(self, run: RunContext) -> None:
+        from pytest_xinchuang.packages.supply_chain.checking import keys
         from pytest_xinchuang.packages.supply_chain.golang.sumdb import setting
         from pytest_xinchuang.tools.go import GoCommand
 
-        setting(self._trust(run).sumdb_key, GoCommand())
+        trust = self._trust(run)
+        setting(trust.sumdb_key, GoCommand())
+        keys(trust.registry_keys)
 
     @staticmethod
     def _trust(run: RunContext) -> Trust:
@@ -83,6 +91,7 @@ class SupplyChainPackage(Package):
         return Trust(
             proxies=tuple(p for p in (run.option("xc_proxy") or "").split(",") if p),
             registries=tuple(p for p in (run.option("xc_registry") or "").split(",") if p),
+            registry_keys=tuple(p for p in (run.option("xc_registry_key") or "").split(",") if p),
             allow_list=run.option_path("xc_allow_list"),
             advisories=run.option_path("xc_advisories"),
             mirror_key=run.option_path("xc_mirror_key"),

@@ -39,6 +39,32 @@ class Standing(StrEnum):
     """A cache of this machine alone, which whoever built could have written."""
 
 
+class Signed(StrEnum):
+    """What is known of signatures."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+    """There is none, no key of it is known here, or nothing that could verify it is installed."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """Keys of publishers that whoever checks trusts.
+
+    Attributes:
+        below: the names of packages that they sign begin with it, up to a dot or a colon; "" is all.
+        path: the keys, in the form that the ecosystem's signatures need.
+    """
+
+    below: str
+    path: Path
+
+    def covers(self, name: str) -> bool:
+        """Whether a package's signatures have to be by these keys."""
+        return not self.below or name == self.below or name.startswith((f"{self.below}.", f"{self.below}:"))
+
+
 @dataclass(frozen=True)
 class PublishedFile:
     """A file that was published; ``path`` is where its bytes are here, ``url`` where they can be had."""
@@ -68,6 +94,8 @@ class Published:
     notes: tuple[tuple[str, Message], ...] = field(default=())
     complete: bool = True
     """Whether these are all files of the version: a directory of archives may have some of them."""
+    signature: tuple[Signed, Message] | None = None
+    """What the publisher's signatures say, and why; None: they were not asked for."""
 
     def matching(self, file: LockedFile) -> list[PublishedFile]:
         """The published files that a locked one may be: of its name, or any where the lock gives no name."""
@@ -95,14 +123,21 @@ class Registries:
 
     Args:
         places: ecosystem -> directories and URLs that stand for its registry.
+        keys: ecosystem -> keys of publishers.
         offline: nobody is asked but what of ``places`` is on loopback.
     """
 
     def __init__(
-        self, cache: Cache, places: Mapping[str, Sequence[str]] | None = None, *, offline: bool = False
+        self,
+        cache: Cache,
+        places: Mapping[str, Sequence[str]] | None = None,
+        *,
+        keys: Mapping[str, Sequence[Key]] | None = None,
+        offline: bool = False,
     ) -> None:
         self.cache, self.offline = cache, offline
         self._places = {name: tuple(given) for name, given in (places or {}).items()}
+        self._keys = keys or {}
         self._answers: dict[str, Any | Gone] = {}
         self._asking = threading.Lock()
         self._opener = urllib.request.build_opener(_NoRedirectOut(offline))
@@ -118,6 +153,10 @@ class Registries:
             if not place.is_dir():
                 raise XcError(_("{place}: no such directory", place=place))
         return found
+
+    def keys(self, ecosystem: str, name: str) -> list[Path]:
+        """The keys that a package's signatures have to be by; none: they are not asked for."""
+        return [key.path for key in self._keys.get(ecosystem, ()) if key.covers(name)]
 
     def urls(self, ecosystem: str, gone: list[Gone]) -> list[str]:
         """The addresses that were named for an ecosystem; where nothing was named, the one that its tool asks by default.

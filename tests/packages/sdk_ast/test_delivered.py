@@ -19,6 +19,7 @@ from pytest_xinchuang.packages.sdk_ast.delivered import (
     python_is_new_enough,
     python_wanted,
 )
+from pytest_xinchuang.packages.sdk_ast.java import delivery
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.builder import Builder, Target
 from pytest_xinchuang.tools.process import Runner
@@ -75,9 +76,23 @@ def test_a_damaged_library_is_open(platforms: Platforms, tmp_path: Path) -> None
 
 def test_later_versions_of_a_multi_release_jar_do_not_count(tmp_path: Path) -> None:
     files = {"A.class": classes(8), "META-INF/versions/17/A.class": classes(17), "module-info.class": classes(9)}
-    assert class_version(jar(tmp_path / "sdk.jar", files)) == 8
-    assert class_version(jar(tmp_path / "new.jar", {**files, "B.class": classes(11)})) == 11
-    assert class_version(jar(tmp_path / "none.jar", {"A.class": b"\xca\xfe"})) == 0
+    assert class_version(jar(tmp_path / "sdk.jar", files)) == (8, "")
+    assert class_version(jar(tmp_path / "new.jar", {**files, "B.class": classes(11)})) == (11, "")
+    assert class_version(jar(tmp_path / "none.jar", {"A.class": b"\xca\xfe"})) == (0, "A.class")
+
+
+@pytest.mark.parametrize("bad", [b"", b"\xca\xfe", b"no class"])
+def test_a_class_file_that_cannot_be_read_is_no_pass(tmp_path: Path, bad: bytes) -> None:
+    path = jar(tmp_path / "sdk.jar", {"A.class": classes(8), "B.class": bad})
+    assert java_is_new_enough(path, "8").decision(Fidelity.STATIC, NOTHING).verdict is Verdict.INCONCLUSIVE
+    newer = jar(tmp_path / "newer.jar", {"A.class": classes(11), "B.class": bad})
+    assert java_is_new_enough(newer, "8").decision(Fidelity.STATIC, NOTHING).verdict is Verdict.FAIL
+
+
+def test_a_class_file_that_is_too_large_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "LARGEST", 8)
+    path = jar(tmp_path / "sdk.jar", {"A.class": classes(8), "B.class": classes(21) + b"\0"})
+    assert java_is_new_enough(path, "8").decision(Fidelity.STATIC, NOTHING).verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(

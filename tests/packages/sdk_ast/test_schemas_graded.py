@@ -24,7 +24,11 @@ OPENAPI = """openapi: 3.1.0
 info: {title: Pets, version: 1.0.0}
 paths: {/pets: {get: {responses: {"200": {content: {application/json: {schema: {type: string}}}}}}}}
 """
+SQL = "-- dialect: sqlite\nCREATE TABLE t (a INT, b TEXT);\n"
 CASES = [
+    ("sql", "schema.sql", SQL, SQL.replace(", b TEXT", ""), Verdict.FAIL),
+    ("sql", "schema.sql", SQL, SQL.replace("b TEXT", "b TEXT, c INT"), Verdict.PASS),
+    ("sql", "schema.sql", SQL, SQL + "FROBNICATE t;\n", Verdict.INCONCLUSIVE),
     ("protobuf", "a.proto", PROTO, PROTO.replace("a = 1", "b = 1"), Verdict.FAIL),
     ("protobuf", "a.proto", PROTO, PROTO.replace("a = 1;", "a = 1;\n  int32 b = 2;"), Verdict.PASS),
     ("protobuf", "a.proto", PROTO, PROTO.replace("a = 1", "a"), Verdict.INCONCLUSIVE),
@@ -53,6 +57,7 @@ def decision(directory: Path, case: Any, platforms: Platforms, catalogue: Catalo
 def test_a_contract(case: Any, tmp_path: Path, platforms: Platforms, catalogue: Catalogue) -> None:
     pytest.importorskip("grpc_tools")
     pytest.importorskip("jsonschema")
+    pytest.importorskip("sqlglot")
     assert decision(tmp_path, case, platforms, catalogue).verdict is case[4]
 
 
@@ -62,5 +67,5 @@ def test_a_host_without_protoc_decides_nothing(
     pytest.importorskip("google.protobuf")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setattr(shutil, "which", lambda _name: None)
-    found = decision(tmp_path, CASES[0], platforms, catalogue)
+    found = decision(tmp_path, next(case for case in CASES if case[0] == "protobuf"), platforms, catalogue)
     assert (found.verdict, found.cause) == (Verdict.INCONCLUSIVE, Cause.HOST)

@@ -122,3 +122,33 @@ def test_a_good_one_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body
 def test_an_answer_that_says_nothing_is_no_pass(tmp_path: Path, body: str, what: str, wrong: bool) -> None:
     found = checked(tmp_path, body, "sm4_cbc_pkcs7")
     assert any(what in text for text in found.wrong) if wrong else what in found.undecided and not found.wrong, found
+
+
+WRONG = """
+def zeros(self, request):
+    return {{"key": "00" * request["size"]}} if not request["iterations"] else good(self, request)
+good = ReferenceHarness.op_pbkdf2_sm3
+Harness.op_pbkdf2_sm3 = zeros
+{more}
+"""
+
+
+def test_what_is_wrong_alone_is_no_matter_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "OPERATIONS", 300)
+    found = checked(tmp_path, WRONG.format(more=""), "pbkdf2")
+    assert not found.wrong and not found.undecided, found
+    assert [one["vectors"] for one in found.evidence if one["kind"] == "wrong alone"]
+
+
+def test_what_is_wrong_alone_hides_no_race_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "OPERATIONS", 300)
+    race = RACE.format(operation="hmac_sm3", field="key", when="True").replace("good", "right")
+    found = checked(tmp_path, WRONG.format(more=race), "pbkdf2", "hmac_sm3")
+    assert any("hmac_sm3" in text for text in found.wrong), found
+
+
+@pytest.mark.parametrize("answer", ["{{'tag': '00' * 32}}", "{{'error': 'no'}}"])
+def test_nothing_right_alone_says_nothing(answer: str, tmp_path: Path) -> None:
+    body = f"Harness.op_hmac_sm3 = Harness.op_hmac_sm3_stream = lambda self, request: {answer.format()}\n"
+    found = checked(tmp_path, body, "hmac_sm3")
+    assert "no operation answers rightly alone" in found.undecided and not found.wrong, found

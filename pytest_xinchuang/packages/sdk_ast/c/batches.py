@@ -21,9 +21,11 @@ _LINKER = "ld"
 
 @dataclass(frozen=True)
 class Batch:
-    """Clients of one header, in C or in C++; ``starts`` are their first lines, ``prelude`` whole lines before each."""
+    """Clients of one header, in C or in C++; ``starts`` are their first lines, ``head`` stands before them, and
+    ``prelude`` behind it."""
 
     header: str
+    head: str
     cxx: bool
     lines: tuple[Lines, ...]
     text: str
@@ -31,20 +33,20 @@ class Batch:
     prelude: str = ""
 
     @classmethod
-    def of(cls, header: str, lines: Sequence[Lines], *, cxx: bool, prelude: str = "") -> Batch:
-        head = f"#include {header}\n{prelude}"
+    def of(cls, header: str, head: str, lines: Sequence[Lines], *, cxx: bool, prelude: str = "") -> Batch:
+        text = head + prelude
         if cxx:
-            head += "#define _Static_assert static_assert\n#define _Alignof alignof\n#define _Bool bool\n"
-        text, starts, at = head, [], head.count("\n") + 1
+            text += "#define _Static_assert static_assert\n#define _Alignof alignof\n#define _Bool bool\n"
+        starts, at = [], text.count("\n") + 1
         for n, one in enumerate(lines):
             starts.append(at)
             text += one.text.replace("%", str(n)) + "\n"
             at += one.text.count("\n") + 1
-        return cls(header, cxx, tuple(lines), text, tuple(starts), prelude)
+        return cls(header, head, cxx, tuple(lines), text, tuple(starts), prelude)
 
     def source(self, number: int) -> str:
         """A client by itself."""
-        return f"#include {self.header}\n{self.prelude}{self.lines[number].text.replace('%', '')}\n"
+        return f"{self.head}{self.prelude}{self.lines[number].text.replace('%', '')}\n"
 
 
 def tried(
@@ -65,7 +67,7 @@ def tried(
     if 0 in was:
         return
     if 0 in now:
-        include = Client(batch.header, _in("include", where), {_FILE: f"#include {batch.header}\n"})
+        include = Client(batch.header, _in("include", where), {_FILE: batch.head})
         yield Trial(include, Outcome.HOLDS, Outcome.FAILS, said=now[0], tool=tool, target=target)
         return
     for number, lines in enumerate(batch.lines):
@@ -103,14 +105,18 @@ def _complaints(batch: Batch, words: Sequence[str]) -> dict[int, str]:
     found: dict[int, str] = {}
     for diagnostic in unit.diagnostics:
         if diagnostic.severity >= 3:  # CXDiagnostic_Error, clang-c/Index.h
-            found.setdefault(_line_of(diagnostic), diagnostic.spelling)
+            found.setdefault(_line_of(diagnostic, batch.head.count("\n")), diagnostic.spelling)
     return found
 
 
-def _line_of(diagnostic: Any) -> int:
-    """The line of the client that a complaint is about, or that asked for what it is about; 0: a header alone."""
+def _line_of(diagnostic: Any, head: int) -> int:
+    """The line of the client that a complaint is about, or that asked for what it is about; 0: a header alone.
+
+    Args:
+        head: how many lines include headers.
+    """
     for one in (diagnostic, *diagnostic.children):
-        if (place := _in_client(one)) > 1:
+        if (place := _in_client(one)) > head:
             return place
     return 0
 
@@ -131,9 +137,17 @@ def linked(
     """
     if not old.known or not new.known:
         return
+    gone: set[str] = set()
     for name, link in names:
         wanted = next((s["facts"] for s in old.exports.get(link, ()) if s["facts"]["default"]), None)
-        if wanted is None or wanted["library"] not in new.sonames:
+        if wanted is None:
+            continue
+        if (soname := wanted["library"]) not in new.sonames:
+            if soname not in gone:
+                gone.add(soname)
+                started = Client(soname, _in("link", where), {})
+                missing = f"{soname}: cannot open shared object file"
+                yield Trial(started, Outcome.HOLDS, Outcome.UNTRIED, Outcome.FAILS, missing, _LINKER, target)
             continue
         bound = new.binds(wanted, new.scope(wanted["library"])) is not None
         again = bound or new.exported(link)

@@ -106,8 +106,11 @@ def _macro(name: str, symbol: Symbol) -> Iterator[Lines]:
     if facts.get("takes"):
         yield Lines(name, "expand", _body(f"(void)({name}({', '.join('0' for _ in range(facts['params']))}));"))
     elif symbol.get("type"):
-        yield Lines(name, "expression", _body(f"(void)({name});"), tuple(sorted(mentioned(symbol["type"]))))
         value = str(symbol.get("value", ""))
+        needs = tuple(sorted(mentioned(symbol["type"])))
+        # 1.2 is a number and 1.2.3 is none: a version without quotes is made for the preprocessor's operator #.
+        number = not (of_the_release(name) and "." in value)
+        yield Lines(name, "expression", _body(f"(void)({name});"), needs, promised=number)
         if value.lstrip("-").isdigit() and not of_the_release(name):
             yield Lines(name, "value", _assert(f"({name}) == ({_number(value)})"))
 

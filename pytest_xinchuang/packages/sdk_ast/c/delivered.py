@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from pytest_xinchuang.core.errors import ToolchainFault, XcError
@@ -34,7 +35,7 @@ class Delivered:
     Attributes:
         place: the directory.
         roots: include paths below it, the deepest first; a client names a header from the first that holds it.
-        headers: those that are read, without links.
+        headers: those that are read, one of a name; some may be links to others.
     """
 
     place: Path
@@ -80,7 +81,7 @@ def delivered(place: Path) -> Delivered:
     headers = tuple(
         p
         for p in sorted(place.rglob("*"))
-        if p.suffix in suffixes and p.is_file() and p.resolve().is_relative_to(place)
+        if p.suffix in suffixes and p.is_file() and p.resolve().is_relative_to(place) and not _documents(place, p)
     )
     if not headers:
         raise XcError(
@@ -94,7 +95,20 @@ def delivered(place: Path) -> Delivered:
             roots |= {directory, *(d for d in directory.glob("*-linux-gnu*") if d.is_dir())}
     if any(not any(h.is_relative_to(root) for root in roots) for h in headers):
         roots.add(place)
-    return Delivered(place, tuple(sorted(roots, key=lambda r: (-len(r.parts), r))), headers)
+    found = Delivered(place, tuple(sorted(roots, key=lambda r: (-len(r.parts), r))), headers)
+    # The same name below two include paths is the header of the first.
+    first: dict[str, Path] = {}
+    for root in (*found.roots, place):
+        for header in headers:
+            if header.is_relative_to(root):
+                first.setdefault(found.name(header), header)
+    return replace(found, headers=tuple(sorted(first.values())))
+
+
+def _documents(place: Path, header: Path) -> bool:
+    """Whether it is part of an example in the documentation, which no include path leads to (FHS 3.0, 4.11.1)."""
+    parts = header.relative_to(place).parts
+    return any(pair == ("share", "doc") for pair in pairwise(parts))
 
 
 def _package_paths(place: Path, file: Path) -> list[Path]:
@@ -154,6 +168,24 @@ def system_headers(name: str) -> list[str]:
     ]
     # The oldest glibc of the platforms graded here: what only newer ones declare is not there.
     return ["-nostdinc", "-D__GLIBC_MINOR__=28", *(word for p in places if p.is_dir() for word in ("-isystem", str(p)))]
+
+
+STANDARD = "".join(
+    f"#include <{name}.h>\n"
+    for name in ("errno", "limits", "stdarg", "stddef", "stdint", "stdio", "stdlib", "string", "time")
+)
+"""Headers of the standard (C17 7.1.2) that programs have included before a header that does not stand by itself."""
+
+
+def included(header: str, *, standard: bool, usual: str = STANDARD) -> str:
+    """The first lines of a client of a header.
+
+    Args:
+        header: with its angle brackets.
+        standard: after the standard's headers.
+        usual: the lines that include these.
+    """
+    return f"{usual if standard else ''}#include {header}\n"
 
 
 def arguments(source: Delivered, target: str, flags: tuple[str, ...], *, cxx: bool) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from pytest_xinchuang.messages import _
+from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.c.headers import FATAL_FILE
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES
 from pytest_xinchuang.packages.sdk_ast.c.linker import Libraries
@@ -29,7 +29,7 @@ class DeliveredComparer(Comparer):
         moved: set[str] = set()
         for header in old.names:
             if header not in new.names:
-                self.add("C-HEADER-REMOVED", header, old.place(header), "")
+                self.add("C-HEADER-REMOVED", header, old.place(header), "", undecided=old.refused(header))
                 continue
             was, now = old.facts(header), new.facts(header)
             at = new.place(header)
@@ -37,7 +37,7 @@ class DeliveredComparer(Comparer):
                 why = _("declarations of C++ are not read yet, and the header's text differs")
                 self.add("C-UNVERIFIABLE", header, undecided=why, at=at)
                 continue
-            if was["alone"] and not now["alone"]:
+            if was["alone"] > now["alone"] or usable(was) > usable(now):
                 said = str(now.get("why", ""))
                 missing = _("a header that it includes was not found") if FATAL_FILE in said else ""
                 self.add("C-HEADER-BROKEN", header, "", said, undecided=missing, at=at)
@@ -45,7 +45,7 @@ class DeliveredComparer(Comparer):
             if was["cxx"] and not now["cxx"]:
                 missing = _("a header that it includes in C++ was not found") if now["cxx"] is None else ""
                 self.add("C-HEADER-CXX-LOST", header, undecided=missing, at=at)
-            if not now["alone"]:
+            if not usable(now):
                 continue
             gives = new.gives(header)
             for name in sorted(set(old.declares(header)) - gives):
@@ -112,7 +112,6 @@ class DeliveredComparer(Comparer):
         facts = old["facts"]
         label, name = export_label(old), facts["name"]
         new = self._is.binds(facts, scope)
-        public = name in declared or not name.startswith("_")
         if new is None:
             if came:
                 why = _("it may come from {libraries}, which are not delivered", libraries=listed(came))
@@ -128,7 +127,7 @@ class DeliveredComparer(Comparer):
         if now["type"] != facts["type"]:
             self.add("C-EXPORT-TYPE-CHANGED", name, f"{label}: {facts['type']}", f"{export_label(new)}: {now['type']}")
         elif facts.get("size") and now.get("size") != facts["size"]:
-            rule = "C-EXPORT-SIZE-CHANGED" if public else "C-EXPORT-UNDECLARED-REMOVED"
+            rule = "C-EXPORT-SIZE-CHANGED" if name in declared else "C-EXPORT-UNDECLARED-REMOVED"
             self.add(rule, name, f"{facts['size']}", f"{now.get('size')}", at=place_of(new))
         if facts["default"] and not self._is.exported(name):
             self.add("C-EXPORT-NOT-DEFAULT", name, label, self._versions(name))
@@ -142,6 +141,11 @@ class DeliveredComparer(Comparer):
         if not self._was.known or not self._is.known:
             return None
         return link not in self._was.exports or link in self._is.exports
+
+
+def usable(header: Mapping[str, Any]) -> bool:
+    """Whether some client gets all of a header, by its facts: alone, or after the standard's headers."""
+    return bool(header.get("usable", header["alone"]))
 
 
 class Headers:
@@ -175,6 +179,14 @@ class Headers:
         for other in self.facts(header)["reaches"]:
             found |= self.declared(f"<{other}>")
         return found
+
+    def refused(self, header: str) -> Message:
+        """Why nobody could include a header for this target, by itself or with another; empty: somebody could."""
+        facts = self.facts(header)
+        brought = any(header.strip("<>") in f["reaches"] for f in map(self.facts, self.names) if usable(f))
+        if usable(facts) or brought or not facts["why"]:
+            return NOTHING
+        return _("no client could include it by itself: {why}", why=verbatim(str(facts["why"])))
 
     def where(self, name: str) -> str:
         return next((header for header in self.names if name in self.declared(header)), "")

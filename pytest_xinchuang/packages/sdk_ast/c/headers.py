@@ -7,15 +7,17 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, XcError
 from pytest_xinchuang.core.optional import optional
 from pytest_xinchuang.messages import _, verbatim
-from pytest_xinchuang.packages.sdk_ast.c.delivered import TRIPLES, Delivered, arguments, delivered
+from pytest_xinchuang.packages.sdk_ast.c.delivered import STANDARD, TRIPLES, Delivered, arguments, delivered, included
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES, read_libraries
-from pytest_xinchuang.packages.sdk_ast.c.macros import evaluated, guard_of, macro, probes
+from pytest_xinchuang.packages.sdk_ast.c.macros import evaluated, guards_of, macro, probes
+from pytest_xinchuang.packages.sdk_ast.c.texts import Texts
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE
 from pytest_xinchuang.packages.sdk_ast.words import listed
 from pytest_xinchuang.packages.sdk_ast.writer import write_snapshot
@@ -36,12 +38,28 @@ class Error:
 
 @dataclass
 class Seen:
-    """One header as a client of its own includes it."""
+    """One header as a client of its own includes it.
+
+    Attributes:
+        errors: what is wrong where a client includes nothing before it.
+        standard: nothing is, where it includes the standard's headers before it.
+    """
 
     header: Path
     errors: list[Error]
     reaches: set[Path]
     system: set[str]
+    standard: bool = False
+
+    @property
+    def file(self) -> Path:
+        """The header itself, behind a link."""
+        return self.header.resolve()
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a client that gets all of it."""
+        return self.standard or not self.errors
 
 
 @dataclass
@@ -50,38 +68,69 @@ class HeadersReader:
 
     Attributes:
         cxx: clients are written in C++.
+        usual: includes of the standard's headers that programs have before a header that does not stand by itself.
     """
 
     source: Delivered
     target: str
     flags: tuple[str, ...] = ()
     cxx: bool = False
+    usual: str = STANDARD
     symbols: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: list[dict[str, Any]] = field(default_factory=list)
-    _declares: dict[Path, set[str]] = field(default_factory=dict)
-    _guards: dict[Path, str] = field(default_factory=dict)
+    texts: Texts = field(default_factory=Texts)
+    _views: dict[Path, dict[Path, set[str]]] = field(default_factory=dict)
+    """Header whose client was looked at -> file that it brings along -> what that declares there."""
+    _meant: dict[Path, set[str]] = field(default_factory=dict)
+    """Header -> the names that mean something else with it than with others."""
+    _viewer: dict[Path, Path] = field(default_factory=dict)
+    """Header -> the one whose client shows all that a client of its own would see."""
+    _guards: dict[Path, frozenset[str]] = field(default_factory=dict)
     _files: dict[str, Path | None] = field(default_factory=dict)
+
+    @cached_property
+    def _names(self) -> dict[Path, str]:
+        """Header, behind links -> what a client writes between ``<`` and ``>``."""
+        return {h.resolve(): self.source.name(h) for h in reversed(self.source.headers)}
 
     def _read_headers(self, headers: Sequence[Path]) -> list[Seen]:
         """Look at all headers; what each is to a client of its own."""
         # Headers that include the most come first: what a clean one brings along need not stand on its own feet.
         order = sorted(headers, key=lambda h: (-h.read_bytes().count(b"#include"), h))
-        covered: set[Path] = set()
         clean: list[Seen] = []
         broken: list[Seen] = []
         for header in order:
             seen = self._seen(header)
             (broken if seen.errors else clean).append(seen)
-        for seen in clean:
-            if seen.header not in covered:
-                self._look(seen)
-                covered |= seen.reaches
+        for seen in self._chosen(clean):
+            self._look(seen)
         for seen in broken:
-            if seen.header not in covered:
+            if seen.file not in self._viewer:
+                seen.standard = FATAL_FILE not in said(seen.errors) and not errors_of(
+                    self._include(seen, standard=True, bodies=True)
+                )
+                self._viewer[seen.file] = seen.file
                 self._look(seen)
-                for error in seen.errors:
+                for error in () if seen.standard else seen.errors:
                     self._problem(error)
         return [*clean, *broken]
+
+    def _chosen(self, clean: Sequence[Seen]) -> list[Seen]:
+        """The headers whose clients show all that those of the others would see; those that others bring along come first."""
+        by_file = {seen.file: seen for seen in clean}
+        chosen: list[Seen] = []
+        for seen in clean:
+            if seen.file in self._viewer:
+                continue
+            chosen.append(seen)
+            self._viewer[seen.file] = seen.file
+            for file in seen.reaches:
+                inner = by_file.get(file)
+                around = seen.reaches - inner.reaches if inner else set()
+                if inner is None or not any(self.texts.touches(a, b) for a in around for b in inner.reaches):
+                    self._viewer.setdefault(file, seen.file)
+        brought = {file for seen in chosen for file in seen.reaches - {seen.file}}
+        return sorted(chosen, key=lambda seen: seen.file not in brought)
 
     def _look(self, seen: Seen) -> None:
         """Take down what a client of a header sees."""
@@ -106,14 +155,28 @@ class HeadersReader:
         except cindex.TranslationUnitLoadError as error:
             raise HostFault(_("libclang does not read {name}: {why}", name=verbatim(text), why=error)) from error
 
-    def _include(self, header: Path, *, cxx: bool | None = None, macros: bool = False, bodies: bool = False) -> Any:
-        text = f"#include <{self.source.name(header)}>\n"
+    def _head(self, seen: Seen, *, standard: bool = False) -> str:
+        """The first lines of a client of a header."""
+        name = self.source.name(seen.header)
+        return included(f"<{name}>", standard=standard or seen.standard, usual=self.usual)
+
+    def _include(
+        self,
+        seen: Seen,
+        *,
+        cxx: bool | None = None,
+        macros: bool = False,
+        bodies: bool = False,
+        standard: bool = False,
+    ) -> Any:
+        text = self._head(seen, standard=standard)
         return self._parse(text, cxx=self.cxx if cxx is None else cxx, macros=macros, bodies=bodies)
 
     def _seen(self, header: Path) -> Seen:
-        unit = self._include(header, bodies=True)
+        seen = Seen(header, [], set(), set())
+        unit = self._include(seen, bodies=True)
         errors = errors_of(unit)
-        reaches, system = {header}, set()
+        reaches, system = {seen.file}, set()
         for inclusion in unit.get_includes():
             path = self._own(inclusion.include.name)
             if path is not None:
@@ -134,26 +197,49 @@ class HeadersReader:
         text, order = probes(macros)
         if not order:
             return set()
-        unit = self._parse(f"#include <{self.source.name(seen.header)}>\n{text}", cxx=self.cxx, macros=False)
-        known = evaluated(unit, order, 2, _CLIENT)
+        head = self._head(seen)
+        unit = self._parse(head + text, cxx=self.cxx, macros=False)
+        known = evaluated(unit, order, head.count("\n") + 1, _CLIENT)
         for name, facts in known.items():
             macros[name] |= facts
         # After a fatal error the compiler sees nothing of the probes.
-        return set() if seen.errors else {name for name in order if name not in known}
+        return {name for name in order if name not in known} if seen.usable else set()
 
     def _macro(self, cursor: Any, path: Path) -> list[tuple[str, dict[str, Any]]]:
         """A macro that is no guard of its header."""
         if path not in self._guards:
-            self._guards[path] = guard_of(path)
+            self._guards[path] = guards_of(path)
         symbol = macro(cursor)
-        return [] if not symbol["value"] and cursor.spelling == self._guards[path] else [(cursor.spelling, symbol)]
+        return [] if not symbol["value"] and cursor.spelling in self._guards[path] else [(cursor.spelling, symbol)]
 
     def _declared_by(self, seen: Seen) -> set[str]:
         """What a header declares, by itself and by parts that are no headers of their own."""
-        declares = set(self._declares.get(seen.header, ()))
-        for header in seen.reaches - set(self.source.headers):
-            declares |= self._declares.get(header, set())
+        view = self._views.get(self._viewer.get(seen.file, seen.file), {})
+        declares = set(view.get(seen.file, ()))
+        for file in seen.reaches - self._names.keys():
+            declares |= view.get(file, set())
+        if seen.file in self._views:
+            declares |= self._meant.get(seen.file, set())
+            for file, names in view.items():
+                if file != seen.file and file in self._views:
+                    declares |= names - self._views[file].get(file, set())
         return declares
+
+    def _record_of(self, seen: Seen, cxx: bool | None) -> None:
+        """The record of a header: what a client that includes it alone gets; ``cxx``: whether it does in C++ as well."""
+        self.symbols[f"<{self.source.name(seen.header)}>"] = {
+            "kind": "header",
+            "at": seen.header.relative_to(self.source.place).as_posix(),
+            "facts": {
+                "declares": sorted(self._declared_by(seen)),
+                "reaches": sorted(self._names[file] for file in seen.reaches & self._names.keys() - {seen.file}),
+                "system": sorted(seen.system),
+                "alone": not seen.errors,
+                "usable": seen.usable,
+                "cxx": cxx,
+                "why": said(seen.errors),
+            },
+        }
 
     def _at(self, path: Path, line: int) -> str:
         return f"{path.relative_to(self.source.place).as_posix()}:{line}"

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_xinchuang.packages.sdk_ast.c.batches import Batch, linked, tried
 from pytest_xinchuang.packages.sdk_ast.c.clients import Lines, clients_of
-from pytest_xinchuang.packages.sdk_ast.c.delivered import Delivered, arguments, delivered
+from pytest_xinchuang.packages.sdk_ast.c.delivered import Delivered, arguments, delivered, included
+from pytest_xinchuang.packages.sdk_ast.c.deliverycompare import usable
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES
 from pytest_xinchuang.packages.sdk_ast.c.linker import Libraries
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE
@@ -69,11 +70,11 @@ def _batches(old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -> Iterator[B
     """The clients of each header that stands by itself, and of what only it brings along."""
     headers = {name: s["facts"] for name, s in old.items() if s["kind"] == "header"}
     for header, facts in headers.items():
-        if not facts["alone"] or header not in new:
+        if not usable(facts):
             continue
-        names = set(facts["declares"])
-        for other in facts["reaches"]:
-            if not headers.get(f"<{other}>", facts)["alone"]:
+        names = set(facts["declares"]) if header in new else set()
+        for other in facts["reaches"] if header in new else ():
+            if not usable(headers.get(f"<{other}>", facts)):
                 names |= set(headers[f"<{other}>"]["declares"])
         for cxx in (False, True) if facts["cxx"] else (False,):
             lines: list[Lines] = []
@@ -82,7 +83,7 @@ def _batches(old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -> Iterator[B
                 symbol = old.get(own) or old.get(name)
                 if symbol is not None:
                     lines += clients_of(name, symbol, new.get(own) or new.get(name), cxx=cxx)
-            yield Batch.of(header, lines, cxx=cxx)
+            yield Batch.of(header, included(header, standard=not facts["alone"]), lines, cxx=cxx)
 
 
 def _links(symbols: Mapping[str, Symbol]) -> Iterator[tuple[str, str]]:

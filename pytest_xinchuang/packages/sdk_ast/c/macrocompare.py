@@ -17,7 +17,7 @@ def macro_change(name: str, old: Symbol, new: Symbol) -> str:
     if was.get("takes") or now.get("takes"):
         return _with_arguments(old, new)
     if old.get("value") == new.get("value"):
-        same = old.get("type") == new.get("type") or not old.get("type") or not new.get("type")
+        same = of_the_release(name) or old.get("type") == new.get("type") or not old.get("type") or not new.get("type")
         return "" if same else "C-MACRO-TYPE-CHANGED"
     before, after = str(old.get("value", "")), str(new.get("value", ""))
     if of_the_release(name):

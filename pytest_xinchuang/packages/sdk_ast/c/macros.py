@@ -7,21 +7,60 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_xinchuang.packages.sdk_ast.c.texts import without_comments
 from pytest_xinchuang.packages.sdk_ast.c.types import tree
 
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
-_GUARD = re.compile(
-    r"\s*#\s*(?:ifndef\s+(\w+)|if\s+!\s*defined\s*\(?\s*(\w+)\s*\)?)[^\n]*\n"
-    r"(?:\s*#\s*(?!define)\w+[^\n]*\n)*\s*#\s*define\s+(\w+)"
-)
+_DIRECTIVE = re.compile(r"\s*#\s*(\w+)(.*)", re.S)
+_NOT_DEFINED = re.compile(r"!\s*defined\s*\(?\s*(\w+)")
 _PROBE = "xc_probe_"
 
 
-def guard_of(header: Path) -> str:
-    """The macro by which a header keeps from being read twice: asked for first of all, and defined next; "" without one."""
-    text = _COMMENT.sub(" ", header.read_text(encoding="utf-8", errors="replace"))
-    match = _GUARD.match(text)
-    return match[3] if match and match[3] in (match[1], match[2]) else ""
+def guards_of(header: Path) -> frozenset[str]:
+    """The macros by which a header keeps its parts from being read twice: asked for, defined next, and used for nothing else.
+
+    What one guards are declarations, or all that is in the header.
+    """
+    lines = [_line(text) for text in without_comments(header).replace("\\\n", " ").split("\n")]
+    code = "\n".join(rest for word, rest in lines if not word)
+    words = frozenset(re.findall(r"\w+", code))
+    directives = [(n, word, rest) for n, (word, rest) in enumerate(lines) if word]
+    found = set()
+    for place, (n, word, rest) in enumerate(directives):
+        asked = {rest.strip()} if word == "ifndef" else set(_NOT_DEFINED.findall(rest)) if word == "if" else set()
+        name = _defined_next(lines[n + 1 :]) if asked else ""
+        if name not in asked or name in words:
+            continue
+        guarded = lines[n : _end(directives[place:], len(lines))]
+        if any(not w and r.strip() for w, r in guarded) or not any(w or r.strip() for w, r in lines[:n]):
+            found.add(name)
+    return frozenset(found)
+
+
+def _line(text: str) -> tuple[str, str]:
+    """The name of a directive and what follows it; "" and the line, where it is none."""
+    match = _DIRECTIVE.match(text)
+    return (match[1], match[2]) if match else ("", text)
+
+
+def _defined_next(lines: Sequence[tuple[str, str]]) -> str:
+    """The macro that is defined before anything but another directive stands; "" without one."""
+    for word, rest in lines:
+        if word == "define":
+            return next(iter(re.findall(r"\w+", rest)), "")
+        if not word and rest.strip():
+            return ""
+    return ""
+
+
+def _end(directives: Sequence[tuple[int, str, str]], last: int) -> int:
+    """The line on which the condition ends that the first directive begins."""
+    depth = 0
+    for n, word, _rest in directives:
+        depth += word.startswith("if")
+        depth -= word == "endif"
+        if depth == 0:
+            return n
+    return last
 
 
 def macro(cursor: Any) -> dict[str, Any]:

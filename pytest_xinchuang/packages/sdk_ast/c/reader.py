@@ -64,7 +64,8 @@ class HeaderReader(HeadersReader):
         """Take down what a client of a header sees, in C, and how C++ calls it."""
         found: dict[str, tuple[dict[str, Any], Path]] = {}
         macros: dict[str, dict[str, Any]] = {}
-        for cursor in self._include(seen.header, macros=True).cursor.get_children():
+        view = self._views.setdefault(seen.file, {})
+        for cursor in self._include(seen, macros=True).cursor.get_children():
             location = cursor.location
             if location.is_in_system_header or location.file is None:
                 continue
@@ -84,15 +85,16 @@ class HeaderReader(HeadersReader):
                     found[name] = (symbol, path)
                 elif kept is None or symbol["kind"] == "macro" or _better(kept[0], symbol):
                     found[name] = (symbol, path)
-                self._declares.setdefault(path, set()).add(name)
+                view.setdefault(path, set()).add(name)
         gone = self._evaluate(seen, macros)
         for name, (symbol, path) in found.items():
             if name in gone:
-                self._declares[path].discard(name)
+                view[path].discard(name)
                 continue
-            self._keep(name, symbol, path)
-        if not seen.errors:
-            self._as_cxx(seen.header)
+            # What a header has another meaning for where it is brought along is that of whoever brings it along.
+            self._keep(name, symbol, seen.file if path in self._views else path)
+        if seen.usable:
+            self._as_cxx(seen)
 
     def _once(self, cursor: Any, offset: int, path: Path) -> list[tuple[str, dict[str, Any]]]:
         """What a cursor declares, read once for all headers that bring it along: what its type says may differ among them."""
@@ -112,12 +114,13 @@ class HeaderReader(HeadersReader):
         if kept is None or _better(kept, symbol):
             self.symbols[name] = symbol
         elif _bare(kept) != _bare(symbol) and not _better(symbol, kept):
-            self.symbols.setdefault(f"{name} <{self.source.name(path)}>", symbol)
+            self.symbols.setdefault(f"{name} <{self._names.get(path) or self.source.name(path)}>", symbol)
+            self._meant.setdefault(path, set()).add(name)
 
-    def _as_cxx(self, header: Path) -> None:
-        unit = self._include(header, cxx=True)
-        self._in_cxx[header] = errors_of(unit)
-        if self._in_cxx[header]:
+    def _as_cxx(self, seen: Seen) -> None:
+        unit = self._include(seen, cxx=True)
+        self._in_cxx[seen.file] = errors_of(unit)
+        if self._in_cxx[seen.file]:
             return
         for cursor in flat(unit.cursor):
             if cursor.kind.name in ("FUNCTION_DECL", "VAR_DECL") and not cursor.location.is_in_system_header:
@@ -125,30 +128,19 @@ class HeaderReader(HeadersReader):
 
     def _header(self, seen: Seen) -> None:
         """The record of a header: what a client that includes it alone gets."""
-        place, known = self.source.place, set(self.source.headers)
         cxx: bool | None = False
-        if not seen.errors:
-            if seen.header not in self._in_cxx:
-                self._in_cxx[seen.header] = errors_of(self._include(seen.header, cxx=True))
-            errors = self._in_cxx[seen.header]
+        if seen.usable:
+            if seen.file not in self._in_cxx:
+                self._in_cxx[seen.file] = errors_of(self._include(seen, cxx=True))
+            errors = self._in_cxx[seen.file]
             cxx = None if FATAL_FILE in said(errors) else not errors
-        self.symbols[f"<{self.source.name(seen.header)}>"] = {
-            "kind": "header",
-            "at": seen.header.relative_to(place).as_posix(),
-            "facts": {
-                "declares": sorted(self._declared_by(seen)),
-                "reaches": sorted(self.source.name(h) for h in seen.reaches & known - {seen.header}),
-                "system": sorted(seen.system),
-                "alone": not seen.errors,
-                "cxx": cxx,
-                "why": said(seen.errors),
-            },
-        }
+        self._record_of(seen, cxx)
 
     def _unread(self, header: Path) -> None:
         """The record of a header of C++ alone: its text, so that a difference is not passed over."""
         digest = hashlib.sha256(header.read_bytes()).hexdigest()
-        facts = {"declares": [], "reaches": [], "system": [], "alone": False, "cxx": None, "why": "", "text": digest}
+        facts = {"declares": [], "reaches": [], "system": [], "alone": False, "usable": False,
+                 "cxx": None, "why": "", "text": digest}  # fmt: skip
         at = header.relative_to(self.source.place).as_posix()
         self.symbols[f"<{self.source.name(header)}>"] = {"kind": "header", "at": at, "facts": facts}
 
@@ -212,12 +204,14 @@ def _better(kept: dict[str, Any], symbol: dict[str, Any]) -> bool:
         facts, more = kept.get("facts") or {}, symbol.get("facts") or {}
         if bool(kept["type"].get("hidden")) > bool(symbol["type"].get("hidden")):
             return True
-        return len(more) > len(facts)
+        # What one header has for itself is no definition of what another declares for a library.
+        return len(more) > len(facts) and facts.get("static") == more.get("static")
     return bool(kept["kind"] == "var" and kept.get("size", 0) < symbol.get("size", 0))
 
 
-def _bare(symbol: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in symbol.items() if key not in ("at", "facts")}
+def _bare(symbol: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+    static = bool((symbol.get("facts") or {}).get("static"))
+    return static, {key: value for key, value in symbol.items() if key not in ("at", "facts")}
 
 
 def _enum(cursor: Any) -> list[tuple[str, dict[str, Any]]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_xinchuang.packages.sdk_ast.c.batches import Batch, linked, tried
-from pytest_xinchuang.packages.sdk_ast.c.delivered import Delivered, delivered
+from pytest_xinchuang.packages.sdk_ast.c.delivered import Delivered, delivered, included
+from pytest_xinchuang.packages.sdk_ast.c.deliverycompare import usable
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES
 from pytest_xinchuang.packages.sdk_ast.c.linker import Libraries
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison
 from pytest_xinchuang.packages.sdk_ast.cpp.clients import PRELUDE, clients_of
-from pytest_xinchuang.packages.sdk_ast.cpp.standard import arguments, year
+from pytest_xinchuang.packages.sdk_ast.cpp.standard import STANDARD, arguments, year
 from pytest_xinchuang.packages.sdk_ast.cpp.view import View
 from pytest_xinchuang.packages.sdk_ast.judge.client import Trial
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
@@ -56,11 +57,11 @@ def _batches(view: View, old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -
     headers = {name: s["facts"] for name, s in old.items() if s["kind"] == "header"}
     brought = [name for name in view.symbols if name not in old]
     for header, facts in headers.items():
-        if not facts["alone"] or header not in new:
+        if not usable(facts):
             continue
-        names = set(facts["declares"])
-        for other in facts["reaches"]:
-            if not headers.get(f"<{other}>", facts)["alone"]:
+        names = set(facts["declares"]) if header in new else set()
+        for other in facts["reaches"] if header in new else ():
+            if not usable(headers.get(f"<{other}>", facts)):
                 names |= set(headers[f"<{other}>"]["declares"])
         if brought and names & {n for n, s in old.items() if (s.get("facts") or {}).get("using")}:
             names |= set(brought)
@@ -70,7 +71,8 @@ def _batches(view: View, old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -
             if name in view.symbols
             for line in clients_of(name, view.symbols[name], view)
         ]
-        yield Batch.of(header, lines, cxx=True, prelude=PRELUDE)
+        head = included(header, standard=not facts["alone"], usual=STANDARD)
+        yield Batch.of(header, head, lines, cxx=True, prelude=PRELUDE)
 
 
 def _sources(snapshot: Snapshot) -> set[str]:

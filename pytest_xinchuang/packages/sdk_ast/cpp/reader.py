@@ -30,7 +30,7 @@ from pytest_xinchuang.packages.sdk_ast.cpp.functions import (
     template_parameters,
 )
 from pytest_xinchuang.packages.sdk_ast.cpp.names import display, encoded, is_inline, joined_name, scope_of
-from pytest_xinchuang.packages.sdk_ast.cpp.standard import arguments, chosen, library
+from pytest_xinchuang.packages.sdk_ast.cpp.standard import STANDARD, arguments, chosen, library
 
 Named = tuple[str, dict[str, Any]]
 
@@ -57,9 +57,9 @@ class CppReader(HeadersReader):
         Raises:
             HostFault: libclang does not read at all.
         """
-        self.cxx = True
+        self.cxx, self.usual = True, STANDARD
         for seen in self._read_headers(self.source.headers):
-            self._header(seen)
+            self._record_of(seen, None)
         self._instantiated()
         for usr, name in self._usr.items():
             symbol = self.symbols.get(name)
@@ -71,7 +71,8 @@ class CppReader(HeadersReader):
     def broken(self, standard: int) -> int:
         """How many headers do not compile as a standard; those that lack another header are as good in any."""
         trial = replace(self, standard=standard, cxx=True)
-        errors = (errors_of(trial._include(header, bodies=True)) for header in self.source.headers)
+        clients = [Seen(header, [], set(), set()) for header in self.source.headers]
+        errors = (errors_of(trial._include(seen, bodies=True)) for seen in clients)
         return sum(bool(found) and FATAL_FILE not in said(found) for found in errors)
 
     def _arguments(self, *, cxx: bool) -> list[str]:
@@ -81,7 +82,8 @@ class CppReader(HeadersReader):
     def _look(self, seen: Seen) -> None:
         found: dict[str, tuple[dict[str, Any], Path]] = {}
         macros: dict[str, dict[str, Any]] = {}
-        for cursor in self._include(seen.header, macros=True, bodies=True).cursor.get_children():
+        view = self._views.setdefault(seen.file, {})
+        for cursor in self._include(seen, macros=True, bodies=True).cursor.get_children():
             location = cursor.location
             if location.is_in_system_header or location.file is None:
                 continue
@@ -92,22 +94,22 @@ class CppReader(HeadersReader):
                 for name, symbol in self._macro(cursor, path):
                     macros[name] = symbol
                     found[name] = ({**symbol, "at": self._at(path, location.line)}, path)
-                    self._declares.setdefault(path, set()).add(name)
+                    view.setdefault(path, set()).add(name)
                 continue
             for name, symbol, line in self._declared(cursor):
                 symbol["at"] = self._at(path, line)
                 kept = found.get(name)
                 if kept is None or kept[0]["kind"] != "macro":
                     found[name] = (_merged(kept[0], symbol) if kept else symbol, path)
-                self._declares.setdefault(path, set()).add(name)
+                view.setdefault(path, set()).add(name)
         for name in macros:
             macros[name] = found[name][0]
         gone = self._evaluate(seen, macros)
-        if not seen.errors:
+        if seen.usable:
             self._ask(seen, {name: symbol for name, (symbol, _path) in found.items() if symbol["kind"] == "class"})
         for name, (symbol, path) in found.items():
             if name in gone:
-                self._declares[path].discard(name)
+                view[path].discard(name)
                 continue
             kept_symbol = self.symbols.get(name)
             self.symbols[name] = _merged(kept_symbol, symbol) if kept_symbol else symbol
@@ -120,22 +122,6 @@ class CppReader(HeadersReader):
             for name, symbol in self.symbols.items():
                 if symbol["kind"] == "class" and name.rpartition("::")[2] == own:
                     symbol["facts"]["extern"] = True
-
-    def _header(self, seen: Seen) -> None:
-        """The record of a header: what a client that includes it alone gets."""
-        known = set(self.source.headers)
-        self.symbols[f"<{self.source.name(seen.header)}>"] = {
-            "kind": "header",
-            "at": seen.header.relative_to(self.source.place).as_posix(),
-            "facts": {
-                "declares": sorted(self._declared_by(seen)),
-                "reaches": sorted(self.source.name(h) for h in seen.reaches & known - {seen.header}),
-                "system": sorted(seen.system),
-                "alone": not seen.errors,
-                "cxx": None,
-                "why": said(seen.errors),
-            },
-        }
 
     # -- declarations
 
@@ -275,14 +261,15 @@ class CppReader(HeadersReader):
             lines.append(f"enum {{ {traits} }};")
         if not lines:
             return
-        text = f"#include <{self.source.name(seen.header)}>\n" + "\n".join(lines) + "\n"
-        unit = self._parse(text, cxx=True, macros=False)
-        wrong = {error.line - 2 for error in errors_of(unit) if error.file == "client.c"}
+        head = self._head(seen)
+        first = head.count("\n") + 1
+        unit = self._parse(head + "\n".join(lines) + "\n", cxx=True, macros=False)
+        wrong = {error.line - first for error in errors_of(unit) if error.file == "client.c"}
         for cursor in unit.cursor.get_children():
             location = cursor.location
             if cursor.kind.name != "ENUM_DECL" or location.file is None or location.file.name != "client.c":
                 continue
-            n = location.line - 2
+            n = location.line - first
             if n in wrong or n >= len(order):
                 continue
             values = {c.spelling.partition(f"{_PROBE}{n}_")[2]: c.enum_value for c in cursor.get_children()}

@@ -17,6 +17,14 @@ USUAL = 17
 TRIED = (17, 20, 23, 14, 11)
 """ISO C++ by the year; the first that leaves no error is the one."""
 
+STANDARD = "".join(
+    f"#include <{name}>\n"
+    for name in (
+        "cstddef", "cstdint", "cstdio", "cstdlib", "cstring", "functional", "map", "memory", "string", "utility", "vector",
+    )
+)  # fmt: skip
+"""Headers of the standard ([headers] in ISO C++11) that programs have included before one that does not stand by itself."""
+
 _GLIBC = 34
 """The glibc that the headers of a standard library of the host were configured with, or a later one: it has to know all that
 they ask for."""

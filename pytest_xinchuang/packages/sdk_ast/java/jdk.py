@@ -119,10 +119,13 @@ class Platform:
         return next((m for m in fields if m.name == key and not m.access & PRIVATE), None)
 
 
-@functools.cache
 def platform() -> Platform:
     """That of the first JDK on PATH, or of JAVA_HOME."""
     found = shutil.which("javac")
     home = Path(os.path.realpath(found)).parent.parent if found else Path(os.environ.get("JAVA_HOME", "/nonexistent"))
     archive = home / "lib" / "ct.sym"
-    return Platform(archive if archive.is_file() else None)
+    return _read(archive if archive.is_file() else None)
+
+
+_read = functools.cache(Platform)
+"""A JDK says the same as long as it is there; which one is asked, PATH says each time."""

@@ -29,7 +29,15 @@ from pytest_xinchuang.packages.sdk_ast.java.classfile import (
     Module,
     read_class,
 )
-from pytest_xinchuang.packages.sdk_ast.java.delivery import MANIFEST, Exports, class_files, exported_by, manifest_of
+from pytest_xinchuang.packages.sdk_ast.java.delivery import (
+    MANIFEST,
+    Exports,
+    class_files,
+    exported_by,
+    is_of_release,
+    manifest_of,
+    on_every_release,
+)
 from pytest_xinchuang.packages.sdk_ast.java.signature import (
     ClassType,
     Generic,
@@ -61,6 +69,7 @@ def extract_java(place: Path, output: Path, *, version: str = "") -> None:
     problems: dict[str, list[dict[str, Any]]] = {}
     sources: dict[str, Any] = {}
     classes: dict[str, ClassFile] = {}
+    of_releases: dict[str, list[ClassFile]] = {}
     exports = Exports()
     modules: dict[str, dict[str, Any]] = {}
     seen = 0
@@ -82,9 +91,14 @@ def extract_java(place: Path, output: Path, *, version: str = "") -> None:
             exports.add(frozenset(found.module.exports))
             modules[found.module.name] = _module(found.module)
             package = MODULE
+        elif is_of_release(name):
+            package = found.name.rpartition(".")[0]
+            of_releases.setdefault(found.name, []).append(found)
         else:
             classes.setdefault(found.name, found)
         sources.setdefault(package, hashlib.sha256()).update(name.encode() + data)
+    for known in classes.keys() & of_releases.keys():
+        classes[known] = on_every_release(classes[known], of_releases[known])
     if not seen:
         raise XcError(
             _("{place}: there is no class file in it", place=place),

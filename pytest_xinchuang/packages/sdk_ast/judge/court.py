@@ -29,7 +29,7 @@ class Judge(Protocol):
 
 
 def _go(sources: Sources) -> Judge:
-    from pytest_xinchuang.packages.sdk_ast.judge.golang.judge import GoJudge
+    from pytest_xinchuang.packages.sdk_ast.golang.judge import GoJudge
 
     return GoJudge(sources)
 
@@ -47,13 +47,13 @@ def _cpp(sources: Sources) -> Judge:
 
 
 def _java(sources: Sources) -> Judge:
-    from pytest_xinchuang.packages.sdk_ast.judge.java.judge import JavaJudge
+    from pytest_xinchuang.packages.sdk_ast.java.judge import JavaJudge
 
     return JavaJudge(sources)
 
 
 def _python(sources: Sources) -> Judge:
-    from pytest_xinchuang.packages.sdk_ast.judge.python.judge import PythonJudge
+    from pytest_xinchuang.packages.sdk_ast.python.judge import PythonJudge
 
     return PythonJudge(sources)
 
@@ -62,6 +62,12 @@ def _typescript(sources: Sources) -> Judge:
     from pytest_xinchuang.packages.sdk_ast.typescript.judge import TypeScriptJudge
 
     return TypeScriptJudge(sources)
+
+
+def _rust(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.rust.judge import RustJudge
+
+    return RustJudge(sources)
 
 
 def _protobuf(sources: Sources) -> Judge:
@@ -76,6 +82,12 @@ def _openapi(_sources: Sources) -> Judge:
     return OpenApiJudge()
 
 
+def _sql(sources: Sources) -> Judge:
+    from pytest_xinchuang.packages.sdk_ast.sql.judge import SqlJudge
+
+    return SqlJudge(sources)
+
+
 JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "go": _go,
     "c": _c,
@@ -83,8 +95,10 @@ JUDGES: dict[str, Callable[[Sources], Judge]] = {
     "java": _java,
     "python": _python,
     "typescript": _typescript,
+    "rust": _rust,
     "protobuf": _protobuf,
     "openapi": _openapi,
+    "sql": _sql,
 }
 """Language -> its judge."""
 
@@ -95,8 +109,10 @@ UNEXPLAINED = {
     "java": "JAVA-UNEXPLAINED",
     "python": "PY-UNEXPLAINED",
     "typescript": "TS-UNEXPLAINED",
+    "rust": "RUST-UNEXPLAINED",
     "protobuf": "PROTO-UNEXPLAINED",
     "openapi": "OPENAPI-UNEXPLAINED",
+    "sql": "SQL-UNEXPLAINED",
 }
 """Language -> the rule of what a client shows and no other rule tells."""
 

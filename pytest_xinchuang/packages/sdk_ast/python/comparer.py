@@ -53,6 +53,14 @@ class PythonComparer(Comparer):
     def new_path(self, path: str) -> str:
         return self.package_map.get(path, path)
 
+    def add(self, rule: str, symbol: str, old: str = "", new: str = "", **more: Any) -> None:
+        if rule == self.package_rules.removed:
+            described = self.new.package(DISTRIBUTION)
+            if described is not None and described.record.partial:
+                # It may stand in a directory that only this file names.
+                more["undecided"] = _("what describes the new version could not be read")
+        super().add(rule, symbol, old, new, **more)
+
     def compare_package(self, old: Any, new: Any) -> None:
         self._old_symbols, self._new_symbols = old.symbols, new.symbols
         super().compare_package(old, new)
@@ -257,6 +265,8 @@ class PythonComparer(Comparer):
 
     def _modules(self, label: str, name: str, before: Facts, after: Facts) -> None:
         prefix = "" if name == TOP else f"{name}."
+        if before.get("typed") and not after.get("typed"):
+            self.add("PY-TYPED-LOST", label)
         for child in before.get("loads", ()):
             inner = self._new_symbols.get(prefix + child)
             if child in after.get("loads", ()) or child.startswith("_") or inner is None or inner["kind"] != "module":

@@ -21,10 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import XcError
-from pytest_xinchuang.messages import NOTHING, Message, _, told
+from pytest_xinchuang.messages import Message, _, told
 
 EXTENSIONS = (".so", ".pyd")
-_READ = (".py", ".pyi", *EXTENSIONS)
+ENTRY_POINTS = "entry_points.txt"
+"""What a wheel offers to installers and to others (entry points specification, "File format")."""
+TYPED = "py.typed"
+"""The file by which a package says that its types may be relied on (PEP 561, "Packaging Type Information")."""
+_READ = (".py", ".pyi", *EXTENSIONS, f"/{TYPED}")
 _NOT_DELIVERED = {
     "tests", "test", "testing_data", "docs", "doc", "examples", "example", "benchmarks", "bench", "scripts", "tools", "build",
     "dist", "ci", "tasks", "noxfile", "setup", "conftest", "node_modules", "__pycache__", "venv", "fuzz",
@@ -47,11 +51,13 @@ class Module:
 
     Attributes:
         package: it may have submodules.
+        typed: it says that its types may be relied on.
         source, stub, extension: its files; a namespace package has none.
     """
 
     name: str
     package: bool = False
+    typed: bool = False
     source: Path | None = None
     stub: Path | None = None
     extension: Path | None = None
@@ -76,7 +82,7 @@ class Distribution:
     Attributes:
         known: some metadata were found.
         entry_points: ``group:name`` -> object reference.
-        problem: why what describes it could not be read; empty where it could.
+        problems: file that describes it and could not be read -> why.
     """
 
     known: bool = False
@@ -85,7 +91,7 @@ class Distribution:
     requires_python: str = ""
     entry_points: dict[str, str] = field(default_factory=dict)
     extras: set[str] = field(default_factory=set)
-    problem: Message = NOTHING
+    problems: dict[str, Message] = field(default_factory=dict)
 
 
 @dataclass
@@ -212,6 +218,7 @@ def _package(directory: Path, name: str, modules: dict[str, Module]) -> bool:
         return False
     module = modules.setdefault(name, Module(name, package=True))
     module.package = True
+    module.typed |= (directory / TYPED).is_file() or directory.name.endswith("-stubs")
     if own is not None:
         module.source, module.stub = own.source or module.source, own.stub or module.stub
         module.extension = own.extension or module.extension
@@ -249,7 +256,7 @@ def metadata_of(place: Path) -> Distribution:
     try:
         _of_project(tomllib.loads(_text(place / "pyproject.toml")), found)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found.problem = told(error)
+        found.problems["pyproject.toml"] = told(error)
     _of_setup_cfg(place / "setup.cfg", found)
     _of_setup_py(place / "setup.py", found)
     return found
@@ -261,7 +268,7 @@ def _of_metadata(directory: Path) -> Distribution:
         True, str(head.get("Name", "")), str(head.get("Version", "")), str(head.get("Requires-Python", ""))
     )
     found.extras = {_normal(str(e)) for e in head.get_all("Provides-Extra", ())}
-    _entry_points(_text(directory / "entry_points.txt"), found)
+    _entry_points(_text(directory / ENTRY_POINTS), found, ENTRY_POINTS)
     return found
 
 
@@ -270,12 +277,13 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _entry_points(text: str, found: Distribution) -> None:
+def _entry_points(text: str, found: Distribution, file: str) -> None:
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names of entry points have a case
     try:
         parser.read_string(text)
-    except configparser.Error:
+    except configparser.Error as error:
+        found.problems[file] = told(error)
         return
     for group in parser.sections():
         found.entry_points |= {f"{group}:{name}": value.strip() for name, value in parser.items(group)}
@@ -304,7 +312,8 @@ def _of_setup_cfg(path: Path, found: Distribution) -> None:
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     try:
         parser.read_string(_text(path))
-    except configparser.Error:
+    except configparser.Error as error:
+        found.problems[path.name] = told(error)
         return
     if parser.has_section("options"):
         found.known = True
@@ -313,13 +322,14 @@ def _of_setup_cfg(path: Path, found: Distribution) -> None:
         found.extras |= {_normal(e) for e in parser.options("options.extras_require")}
     if parser.has_section("options.entry_points"):
         for group, lines in parser.items("options.entry_points"):
-            _entry_points(f"[{group}]\n" + "\n".join(line.strip() for line in lines.splitlines()), found)
+            _entry_points(f"[{group}]\n" + "\n".join(line.strip() for line in lines.splitlines()), found, path.name)
 
 
 def _of_setup_py(path: Path, found: Distribution) -> None:
     try:
         tree = ast.parse(_text(path))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        found.problems[path.name] = told(error)
         return
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and ast.unparse(node.func) in ("setup", "setuptools.setup")):
@@ -337,9 +347,9 @@ def _of_setup_py(path: Path, found: Distribution) -> None:
             elif keyword.arg == "entry_points" and isinstance(value, dict):
                 for group, lines in value.items():
                     listed = lines.splitlines() if isinstance(lines, str) else _list(lines)
-                    _entry_points(f"[{group}]\n" + "\n".join(str(line).strip() for line in listed), found)
+                    _entry_points(f"[{group}]\n" + "\n".join(str(line).strip() for line in listed), found, path.name)
             elif keyword.arg == "entry_points" and isinstance(value, str):
-                _entry_points(value, found)
+                _entry_points(value, found, path.name)
 
 
 def _text(path: Path) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pytest_xinchuang.packages.sdk_ast.problems import UNREADABLE, problem_record
 from pytest_xinchuang.packages.sdk_ast.python.classes import Classes
 from pytest_xinchuang.packages.sdk_ast.python.delivered import Delivered, Distribution, Form, delivered, opened
 from pytest_xinchuang.packages.sdk_ast.python.syntax import Binding, Class, Function, Imported, Value
@@ -60,7 +61,8 @@ def write_python(here: Delivered, output: Path, version: str) -> None:
     for top in here.tops:
         symbols = reader.symbols(top)
         records.append((top, top, reader.world.digest(top), [("python", symbols, reader.world.problems.get(top, []))]))
-    records.append((DISTRIBUTION, DISTRIBUTION, "", [("python", promises(here.distribution), [])]))
+    unread = [problem_record(file, None, UNREADABLE, why=why) for file, why in here.distribution.problems.items()]
+    records.append((DISTRIBUTION, DISTRIBUTION, "", [("python", promises(here.distribution), unread)]))
     first = {
         "language": "python",
         "name": here.distribution.name or here.tops[0],
@@ -108,6 +110,8 @@ class Reader:
     def _module(self, name: str, shown: bool) -> dict[str, Any]:
         module = self.world.here.modules[name]
         facts: dict[str, Any] = {"public": shown, "form": module.form.value}
+        if module.typed and "." not in name:
+            facts["typed"] = True
         if module.package and module.form is Form.SOURCE:
             loaded = self.world.loads(name)
             facts["loads"] = [c for c in self.world.children.get(name, ()) if f"{name}.{c}" in loaded]

@@ -108,8 +108,8 @@ class World:
         return path.name
 
     def digest(self, top: str) -> str:
-        """SHA-256 over the files of a package."""
-        total = hashlib.sha256()
+        """SHA-256 over the files of a package, and whether it says that it is typed."""
+        total = hashlib.sha256(b"typed" if self.here.modules[top].typed else b"")
         for name, module in self.here.modules.items():
             if name.partition(".")[0] == top:
                 for path in module.files:

@@ -3,11 +3,13 @@
 const path = require("node:path");
 
 const MOST_DEEP = 7;
+// Steps into type arguments and members of unions, beyond which a type is kept as it is written.
+const MOST_NESTED = 16;
 const TAGS = ["deprecated", "internal", "alpha", "beta", "experimental", "public"];
 
 class Trees {
   constructor(ts, program, checker, named, root) {
-    Object.assign(this, { ts, program, checker, named, root });
+    Object.assign(this, { ts, program, checker, named, root, around: new Set() });
   }
 
   // -- symbols
@@ -255,15 +257,30 @@ class Trees {
     if (flags & T.BigIntLiteral) return { k: "l", v: (type.value.negative ? "-" : "") + type.value.base10Value + "n" };
     if (flags & T.BooleanLiteral) return { k: "l", v: type.intrinsicName };
     if (flags & T.UniqueESSymbol) return { k: "x", s: "unique symbol" };
-    if (flags & T.Union) return this.union(type, scope, deep, self);
-    if (flags & T.Intersection) return { k: "i", of: sorted(type.types.map((one) => this.tree(one, scope, deep + 1))) };
+    if (flags & (T.UnionOrIntersection | T.Object | T.Conditional)) return this.within(type, scope, deep, () => this.composed(type, scope, deep, self));
     if (flags & T.Index) return { k: "keyof", of: this.tree(type.type, scope, deep + 1) };
     if (flags & T.IndexedAccess) return { k: "at", o: this.tree(type.objectType, scope, deep + 1), i: this.tree(type.indexType, scope, deep + 1) };
     if (flags & T.TemplateLiteral) return { k: "tpl", texts: type.texts, of: type.types.map((one) => this.tree(one, scope, deep + 1)) };
-    if (flags & T.Conditional && !type.mapper && type.root) return this.conditional(type, scope, deep);
-    if (flags & (T.Conditional | T.StringMapping | T.Substitution)) return this.text(type);
-    if (flags & T.Object) return this.object(type, scope, deep);
+    if (flags & (T.StringMapping | T.Substitution)) return this.text(type);
     return { k: "p", n: type.intrinsicName || checker.typeToString(type) };
+  }
+
+  // A type that is a part of itself, or whose parts grow with every step down, ends where it is met again or is too deep.
+  within(type, scope, deep, make) {
+    if ((this.around.has(type) && !scope.open.has(type)) || deep > MOST_NESTED) return { k: "h", n: this.text(type).s };
+    const first = !this.around.has(type);
+    this.around.add(type);
+    const found = make();
+    if (first) this.around.delete(type);
+    return found;
+  }
+
+  composed(type, scope, deep, self) {
+    const T = this.ts.TypeFlags;
+    if (type.flags & T.Union) return this.union(type, scope, deep, self);
+    if (type.flags & T.Intersection) return { k: "i", of: sorted(type.types.map((one) => this.tree(one, scope, deep + 1))) };
+    if (type.flags & T.Object) return this.object(type, scope, deep);
+    return !type.mapper && type.root ? this.conditional(type, scope, deep) : this.text(type);
   }
 
   conditional(type, outer, deep) {

@@ -31,9 +31,11 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     for name in ("HOME", "CARGO_HOME", "npm_config_cache"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
 
-    def run(ecosystem: str, *, place: str | None = "", offline: bool = True, **lists: Any) -> PackageCheck:
+    def run(
+        ecosystem: str, *, place: str | None = "", offline: bool = True, keys: Any = None, **lists: Any
+    ) -> PackageCheck:
         places = None if place is None else {ecosystem: [place or str(tmp_path / "registry")]}
-        registries = Registries(Cache(tmp_path / "cache"), places, offline=offline)
+        registries = Registries(Cache(tmp_path / "cache"), places, keys=keys, offline=offline)
         done = PackageCheck(tmp_path / "product", ECOSYSTEMS[ecosystem], registries, Lists(**lists))
         done.run()
         return done

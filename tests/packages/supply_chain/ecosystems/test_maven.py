@@ -75,6 +75,42 @@ def test_poms(name: str, tmp_path: Path, check: Check) -> None:
     assert (told(done), done.verified) == (wanted, 1)
 
 
+OLD = "<dependency><groupId>old</groupId><artifactId>name</artifactId>{}</dependency>"
+MOVED = "<project><distributionManagement><relocation>{}</relocation></distributionManagement></project>"
+
+
+@pytest.mark.parametrize(
+    ("version", "moved", "wanted"),
+    [
+        ("1.5", "<groupId>{g}</groupId><artifactId>{a}</artifactId>", set()),
+        ("1.5", "<groupId>middle</groupId>", set()),
+        ("", "<groupId>{g}</groupId><artifactId>{a}</artifactId>", set()),
+        ("1.5", "<groupId>{g}</groupId><artifactId>elsewhere</artifactId>", {("XC-SUP-103", U)}),
+        ("1.5", "<artifactId>name</artifactId>", {("XC-SUP-103", C)}),
+        ("1.5", None, {("XC-SUP-103", C)}),
+        ("1.5", "<", {("XC-SUP-103", U)}),
+        ("1.5", "", {("XC-SUP-103", C)}),
+        ("9", "<groupId>{g}</groupId><artifactId>{a}</artifactId>", {("XC-SUP-103", U)}),
+        ("", None, {("XC-SUP-103", C)}),
+    ],
+)
+def test_what_has_another_name_now(
+    version: str, moved: str | None, wanted: set[tuple[str, Certainty]], tmp_path: Path, check: Check
+) -> None:
+    maven(tmp_path)
+    path = tmp_path / "product/pom.xml"
+    text = path.read_text()
+    group, artifact = (text.rpartition(f"<{tag}>")[2].partition("<")[0] for tag in ("groupId", "artifactId"))
+    asked = OLD.format(f"<version>{version}</version>" if version else "")
+    path.write_text(text.replace("</dependencies>", f"{asked}</dependencies>", 1))
+    here = MOVED.format(moved.format(g=group, a=artifact)) if moved is not None else "<project/>"
+    put(tmp_path / "registry", {"old/name/1.5/name-1.5.pom": here})
+    there = MOVED.format(f"<groupId>{group}</groupId><artifactId>{artifact}</artifactId>")
+    put(tmp_path / "registry", {"middle/name/1.5/name-1.5.pom": there})
+    found = told(check("maven"))
+    assert found == wanted | ({("XC-SUP-119", C)} if not version else set())
+
+
 def test_a_jar_of_the_system_comes_from_no_repository(tmp_path: Path, check: Check) -> None:
     maven(tmp_path)
     path = tmp_path / "product/pom.xml"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 from pytest_xinchuang.core.finding import Certainty, Finding
@@ -42,7 +42,7 @@ class Maven:
         read_settings(reading, directory)
         read_locks(reading, directory)
         if reading.locks:
-            _covers(reading, asked)
+            _covers(reading, asked, registries)
             _enforced(reading, directory)
         else:
             self._unlocked(reading, directory, asked)
@@ -103,7 +103,7 @@ def _enforced(reading: Reading, directory: Path) -> None:
         reading.add("XC-SUP-160", ".mvn/maven.config", Certainty.UNDECIDED, module="-", detail=detail)
 
 
-def _covers(reading: Reading, asked: list[Asked]) -> None:
+def _covers(reading: Reading, asked: list[Asked], registries: Registries) -> None:
     found: dict[str, set[str]] = {}
     for entry in reading.entries:
         found.setdefault(entry.name, set()).add(entry.version)
@@ -111,7 +111,22 @@ def _covers(reading: Reading, asked: list[Asked]) -> None:
     for one in asked:
         mine = found.get(one.name)
         if mine is None:
-            reading.add("XC-SUP-103", one.where, lock=lock, module=one.name, detail=_("the lock does not have it"))
+            _moved(reading, one, lock, found.keys(), registries)
         elif one.version and one.version not in mine and not set(one.version) & set("[](),"):
             detail = _("the lock has {version}", version=verbatim(", ".join(sorted(mine))))
             reading.add("XC-SUP-103", one.where, lock=lock, module=f"{one.name}:{one.version}", detail=detail)
+
+
+def _moved(reading: Reading, one: Asked, lock: str, locked: Container[str], registries: Registries) -> None:
+    """A package that a lock does not have: it may have it by the name that the package was moved to."""
+    unknown: Gone | None = None
+    for now in registry.relocated(one.name, one.version, registries):
+        if isinstance(now, Gone):
+            unknown = now
+        elif now in locked:
+            return
+    if unknown is None:
+        reading.add("XC-SUP-103", one.where, lock=lock, module=one.name, detail=_("the lock does not have it"))
+    else:
+        detail = _("the lock does not have it, unless it has another name now: {why}", why=unknown.why)
+        reading.add("XC-SUP-103", one.where, Certainty.UNDECIDED, lock=lock, module=one.name, detail=detail)

@@ -8,13 +8,14 @@ from typing import Any
 
 from pytest_xinchuang.messages import Message, _, verbatim
 from pytest_xinchuang.packages.supply_chain.ecosystems.npm.cacache import Cacache, npm_cache, sri
-from pytest_xinchuang.packages.supply_chain.ecosystems.npm.signatures import Signed, signed
+from pytest_xinchuang.packages.supply_chain.ecosystems.npm.signatures import signed
 from pytest_xinchuang.packages.supply_chain.golang.proxy import Gone
 from pytest_xinchuang.packages.supply_chain.locked import Digest, Locked, digest, digests_of, integrity
 from pytest_xinchuang.packages.supply_chain.registries import (
     Published,
     PublishedFile,
     Registries,
+    Signed,
     Standing,
     first,
     parsed,

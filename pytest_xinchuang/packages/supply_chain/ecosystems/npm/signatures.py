@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from enum import StrEnum
 from typing import Any
 
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
+from pytest_xinchuang.packages.supply_chain.registries import Signed
 from pytest_xinchuang.packages.supply_chain.textfiles import tables, words
 
 KEYS = {
@@ -17,15 +17,6 @@ KEYS = {
     "x3c+HOKYCcNGybJZSCJq/fd7Qa8uuAKtdIkUQtQiEKERhAmE5lMMJhP8OkDOa2g==",
 }
 """Key id -> SubjectPublicKeyInfo: the registry's keys of 2022 and 2025, as it lists them at /-/npm/v1/keys."""
-
-
-class Signed(StrEnum):
-    """What is known of signatures."""
-
-    GOOD = "good"
-    BAD = "bad"
-    UNKNOWN = "unknown"
-    """No key of it is known here, or nothing that could verify it is installed."""
 
 
 def signed(message: str, signatures: Any) -> tuple[Signed, Message]:

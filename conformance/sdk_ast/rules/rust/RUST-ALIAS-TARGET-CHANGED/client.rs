@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+fn g() -> lib::T { 1u8 }

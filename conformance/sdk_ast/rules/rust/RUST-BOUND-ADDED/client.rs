@@ -1,0 +1,4 @@
+#![allow(unused)]
+
+struct N;
+fn g() { lib::f(N) }

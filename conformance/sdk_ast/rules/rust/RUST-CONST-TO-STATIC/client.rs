@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+fn g(x: u8) -> bool { match x { lib::C => true, _ => false } }

@@ -1,0 +1,1 @@
+pub const C: u8 = 1;

@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+const D: u8 = lib::C;

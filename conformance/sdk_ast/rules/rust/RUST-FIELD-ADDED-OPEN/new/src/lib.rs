@@ -1,0 +1,2 @@
+#[non_exhaustive]
+pub struct T { pub a: u8, pub b: u8 }

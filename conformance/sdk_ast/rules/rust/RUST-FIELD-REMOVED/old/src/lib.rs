@@ -1,0 +1,2 @@
+pub struct T { pub a: u8, b: u8 }
+impl T { pub fn b(&self) -> u8 { self.b } }

@@ -1,0 +1,1 @@
+pub struct T { pub a: u16 }

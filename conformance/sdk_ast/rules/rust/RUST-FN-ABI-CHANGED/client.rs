@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+const F: extern "C" fn() = lib::f;

@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+fn g() -> u8 { lib::f() }

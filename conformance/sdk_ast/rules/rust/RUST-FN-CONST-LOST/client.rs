@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+const C: u8 = lib::f();

@@ -1,0 +1,1 @@
+pub fn f<T: Default, U>() -> T { T::default() }

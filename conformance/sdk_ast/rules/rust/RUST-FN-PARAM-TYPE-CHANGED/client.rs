@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+fn g(a: u8) { lib::f(a) }

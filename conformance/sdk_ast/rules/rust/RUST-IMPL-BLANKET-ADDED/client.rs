@@ -1,0 +1,5 @@
+#![allow(unused)]
+
+#[derive(Clone)]
+struct N;
+impl lib::T for N {}

@@ -1,0 +1,2 @@
+pub trait T { fn m(&self) {} }
+impl<A: Clone> T for A {}

@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+fn g() { let _t = lib::T; }

@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+lib::m!(b);

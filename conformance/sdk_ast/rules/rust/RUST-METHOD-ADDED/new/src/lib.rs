@@ -1,0 +1,2 @@
+pub struct T;
+impl T { pub fn m(&self) {} }

@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+fn g(t: lib::T) { t.m() }

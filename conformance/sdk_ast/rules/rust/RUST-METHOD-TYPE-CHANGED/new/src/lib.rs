@@ -1,0 +1,2 @@
+pub struct T<A>(pub A);
+impl T<u8> { pub fn m(&self) {} }

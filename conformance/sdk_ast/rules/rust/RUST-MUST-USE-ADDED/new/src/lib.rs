@@ -1,0 +1,2 @@
+#[must_use]
+pub fn f() -> u8 { 1 }

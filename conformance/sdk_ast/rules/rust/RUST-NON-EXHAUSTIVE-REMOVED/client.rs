@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+fn g(t: lib::T) { match t { lib::T::A => {}, _ => {} } }

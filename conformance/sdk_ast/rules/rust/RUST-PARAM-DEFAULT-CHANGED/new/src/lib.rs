@@ -1,0 +1,1 @@
+pub struct T<A = u16>(pub A);

@@ -1,0 +1,1 @@
+pub struct T<A = u8>(pub A);

@@ -1,0 +1,2 @@
+#[repr(C)]
+pub struct T { pub a: u8 }

@@ -1,0 +1,2 @@
+#[repr(u16)]
+pub enum T { A }

@@ -1,0 +1,2 @@
+#[repr(u8)]
+pub enum T { A }

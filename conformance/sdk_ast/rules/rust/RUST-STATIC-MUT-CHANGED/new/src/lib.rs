@@ -1,0 +1,1 @@
+pub static C: u8 = 1;

@@ -1,0 +1,1 @@
+pub static mut C: u8 = 1;

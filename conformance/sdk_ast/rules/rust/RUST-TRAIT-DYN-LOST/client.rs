@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+fn g(_t: &dyn lib::T) {}

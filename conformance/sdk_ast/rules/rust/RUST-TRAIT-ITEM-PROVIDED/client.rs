@@ -1,0 +1,4 @@
+#![allow(unused)]
+
+struct N;
+impl lib::T for N { fn m(&self) {} }

@@ -1,0 +1,3 @@
+#![allow(unused)]
+
+fn g<X: lib::T>(x: X) { x.m() }

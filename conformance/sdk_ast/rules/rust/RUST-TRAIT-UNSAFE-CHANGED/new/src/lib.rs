@@ -1,0 +1,3 @@
+/// # Safety
+/// Never.
+pub unsafe trait T {}

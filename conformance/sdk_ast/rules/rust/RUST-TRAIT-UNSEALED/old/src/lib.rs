@@ -1,0 +1,2 @@
+mod p { pub trait S {} }
+pub trait T: p::S {}

@@ -1,0 +1,1 @@
+pub struct T<A, B>(pub A, pub B);

@@ -1,0 +1,1 @@
+pub enum T { A, B }

@@ -1,0 +1,5 @@
+-- dialect: sqlite
+CREATE TABLE t (
+  a INT
+);
+CREATE TABLE u (a INT);

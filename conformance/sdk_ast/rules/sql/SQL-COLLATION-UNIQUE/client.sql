@@ -1,0 +1,2 @@
+INSERT INTO t (a) VALUES ('x');
+INSERT INTO t (a) VALUES ('X');

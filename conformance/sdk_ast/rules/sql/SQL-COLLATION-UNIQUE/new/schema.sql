@@ -1,0 +1,4 @@
+-- dialect: sqlite
+CREATE TABLE t (
+  a TEXT COLLATE NOCASE UNIQUE
+);

@@ -1,0 +1,5 @@
+-- dialect: sqlite
+CREATE TABLE t (
+  b TEXT,
+  a INT
+);

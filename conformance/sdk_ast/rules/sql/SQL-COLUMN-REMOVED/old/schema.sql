@@ -1,0 +1,5 @@
+-- dialect: sqlite
+CREATE TABLE t (
+  a INT,
+  b INT
+);

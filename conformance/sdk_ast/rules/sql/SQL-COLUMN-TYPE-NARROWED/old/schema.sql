@@ -1,0 +1,4 @@
+-- dialect: postgres
+CREATE TABLE t (
+  a VARCHAR(10)
+);

@@ -1,0 +1,5 @@
+-- dialect: postgres
+CREATE TABLE t (
+  a INT,
+  CONSTRAINT k UNIQUE (a)
+);

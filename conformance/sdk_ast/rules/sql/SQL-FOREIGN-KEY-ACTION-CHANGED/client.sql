@@ -1,0 +1,3 @@
+INSERT INTO o (id) VALUES (1);
+INSERT INTO t (a) VALUES (1);
+DELETE FROM o WHERE id = 1;

@@ -1,0 +1,6 @@
+-- dialect: sqlite
+CREATE TABLE o (id INT PRIMARY KEY);
+CREATE TABLE p (id INT PRIMARY KEY);
+CREATE TABLE t (
+  a INT REFERENCES p (id)
+);

@@ -1,0 +1,2 @@
+INSERT INTO o (id) VALUES (1);
+INSERT INTO t (a) VALUES (1);

@@ -1,0 +1,5 @@
+-- dialect: postgres
+CREATE FUNCTION f(a INT) RETURNS INT AS $$ SELECT 1 $$ LANGUAGE sql;
+CREATE TABLE t (
+  a INT
+);

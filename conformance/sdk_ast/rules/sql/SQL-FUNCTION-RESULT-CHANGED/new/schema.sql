@@ -1,0 +1,2 @@
+-- dialect: postgres
+CREATE FUNCTION f(a INT) RETURNS TEXT AS $$ SELECT 'x' $$ LANGUAGE sql;

@@ -1,0 +1,2 @@
+-- dialect: postgres
+CREATE FUNCTION f(a INT) RETURNS INT AS $$ SELECT 1 $$ LANGUAGE sql;

@@ -1,0 +1,6 @@
+-- dialect: sqlite
+CREATE TABLE t (
+  a INT,
+  b INT
+);
+CREATE INDEX i ON t (a);

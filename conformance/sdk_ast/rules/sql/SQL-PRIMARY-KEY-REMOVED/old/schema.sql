@@ -1,0 +1,6 @@
+-- dialect: sqlite
+CREATE TABLE t (
+  a INT,
+  b INT,
+  PRIMARY KEY (a)
+);

@@ -1,0 +1,2 @@
+-- dialect: postgres
+CREATE SEQUENCE s;

@@ -1,0 +1,5 @@
+-- dialect: postgres
+CREATE SEQUENCE s;
+CREATE TABLE t (
+  a INT
+);

@@ -1,0 +1,3 @@
+-- dialect: sqlite
+CREATE TABLE u (a INT);
+CREATE VIEW t AS SELECT a FROM u;

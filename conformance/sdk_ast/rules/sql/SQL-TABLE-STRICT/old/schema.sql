@@ -1,0 +1,4 @@
+-- dialect: sqlite
+CREATE TABLE t (
+  a INT
+);

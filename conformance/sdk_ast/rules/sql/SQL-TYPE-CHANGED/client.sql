@@ -1,0 +1,1 @@
+INSERT INTO t (p) VALUES (ROW(1, 2));

@@ -1,0 +1,5 @@
+-- dialect: postgres
+CREATE TYPE mood AS ENUM ('x');
+CREATE TABLE t (
+  a TEXT
+);

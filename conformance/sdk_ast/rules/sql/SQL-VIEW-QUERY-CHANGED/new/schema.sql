@@ -1,0 +1,5 @@
+-- dialect: sqlite
+CREATE TABLE t (
+  a INT
+);
+CREATE VIEW v AS SELECT a FROM t WHERE a > 0;

@@ -1,1 +1,0 @@
-"""Clients in Java: javac and the virtual machine's linker judge what differs."""

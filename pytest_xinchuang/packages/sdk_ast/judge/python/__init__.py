@@ -1,1 +1,0 @@
-"""Clients in Python: what an import and the inspection of what it gave say."""
