@@ -13,6 +13,7 @@ import pytest_xinchuang
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.finding import FindingCatalogue
 from pytest_xinchuang.core.requirement import Catalogue
+from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 
 ROOT = Path(pytest_xinchuang.__file__).parent
@@ -28,7 +29,7 @@ FILES = [
         if not path.is_relative_to(WITNESSES)
     ),
 ]
-PREFIXES = "GO|C|CPP|JAVA|PY|TS|RUST|PROTO|OPENAPI|SQL"
+PREFIXES = "|".join(language.prefix for language in LANGUAGES.values())
 """Of the rules of each language."""
 ID = re.compile(
     rf"(?<![A-Za-z0-9-])(?:XC-[A-Z]+-[0-9]{{3}}|SMD-[0-9]{{2,3}}|(?:{PREFIXES})(?:-[A-Z0-9]+)+)(?![A-Za-z0-9-])"

@@ -22,6 +22,7 @@ from pytest_xinchuang.commands.common import (
 from pytest_xinchuang.commands.parser import XcParser
 from pytest_xinchuang.core.errors import XcError
 from pytest_xinchuang.messages import _, joined, n_, verbatim
+from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from pytest_xinchuang.packages.sdk_ast.compare import Comparison
@@ -83,7 +84,7 @@ def _add_reading(parser: XcParser) -> None:
     )
     parser.add_argument(
         "--kind",
-        choices=["go", "c", "cpp", "java", "python", "typescript", "rust", "protobuf", "openapi", "sql"],
+        choices=list(LANGUAGES),
         default="",
         help=_("the API's programming language (default: by its files)"),
     )

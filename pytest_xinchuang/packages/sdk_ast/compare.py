@@ -12,10 +12,11 @@ from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
 from pytest_xinchuang.packages.sdk_ast.judge.client import Trial
+from pytest_xinchuang.packages.sdk_ast.languages import shown
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Suppression, suppress
 from pytest_xinchuang.packages.sdk_ast.rules import LEVELS, Level, Rule, Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Header, PackageRecord, Snapshot
-from pytest_xinchuang.packages.sdk_ast.words import LANGUAGES, listed, sides, word
+from pytest_xinchuang.packages.sdk_ast.words import listed, sides
 from pytest_xinchuang.tools.versions import toolchains
 
 
@@ -163,9 +164,9 @@ def compare(
             _(
                 "{old} is {language}, {new} is {other}",
                 old=old.label,
-                language=word(LANGUAGES, old.header.language),
+                language=shown(old.header.language),
                 new=new.label,
-                other=word(LANGUAGES, new.header.language),
+                other=shown(new.header.language),
             )
         )
     targets = tuple(t for t in old.header.targets if t in new.header.targets)

@@ -22,12 +22,13 @@ from pytest_xinchuang.packages.sdk_ast.delivered import (
 )
 from pytest_xinchuang.packages.sdk_ast.golang.build import run_go
 from pytest_xinchuang.packages.sdk_ast.judge.court import judged
+from pytest_xinchuang.packages.sdk_ast.languages import shown
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
 from pytest_xinchuang.packages.sdk_ast.source import ReadOptions, Sources
-from pytest_xinchuang.packages.sdk_ast.words import LANGUAGES, LEVELS, listed, word
+from pytest_xinchuang.packages.sdk_ast.words import LEVELS, listed, word
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.tools.go import GoCause, GoCommand
 from pytest_xinchuang.tools.gomod import ModuleVersion, go_key, read_go_mod
@@ -106,7 +107,7 @@ class SdkEngine:
 
     @property
     def _language(self) -> Message:
-        return word(LANGUAGES, self.sdk.language)
+        return shown(self.sdk.language)
 
     @property
     def arch(self) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 from pydantic import Field
 
 from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.subject import Section
+from pytest_xinchuang.packages.sdk_ast.languages import Language
 
 _PUBLISHED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~/-]*\.[A-Za-z0-9._~/-]+@[A-Za-z0-9.+_-]+")
 
@@ -23,7 +23,7 @@ class Sdk(FrozenData):
         tags: build tags.
     """
 
-    language: Literal["go", "c", "cpp", "java", "python", "typescript", "rust", "protobuf", "openapi", "sql"]
+    language: Language
     path: str = "."
     baseline: str = ""
     go: str = Field(default="", pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?)?$")

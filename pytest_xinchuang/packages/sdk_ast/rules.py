@@ -16,8 +16,10 @@ from pytest_xinchuang.core.near import near
 from pytest_xinchuang.core.requirement import Text
 from pytest_xinchuang.core.yamlfile import YamlFile
 from pytest_xinchuang.messages import _, system_error, verbatim
+from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES
 
-RuleId = Annotated[str, StringConstraints(pattern=r"^(GO|C|CPP|JAVA|PY|TS|RUST|PROTO|OPENAPI|SQL)(-[A-Z0-9]+)+$")]
+_PREFIXES = "|".join(language.prefix for language in LANGUAGES.values())
+RuleId = Annotated[str, StringConstraints(pattern=rf"^({_PREFIXES})(-[A-Z0-9]+)+$")]
 Axis = Literal["source", "binary", "wire", "behaviour"]
 Level = Literal["major", "minor", "patch"]
 LEVELS: tuple[Level, ...] = ("major", "minor", "patch")
@@ -31,12 +33,10 @@ class WitnessFiles(FrozenData):
     ``{rule}``, the id, is part of in Go. Whoever compiles a witness gives the library the one name ``w/p`` or ``lib``.
 
     Attributes:
-        prefix: what the ids of the language begin with.
         library: the first file of the library, below ``old/`` and ``new/``.
         place, name: what the client calls the old library, and what a `Witness` calls it.
     """
 
-    prefix: str
     library: str
     library_head: str = ""
     client: str
@@ -45,9 +45,8 @@ class WitnessFiles(FrozenData):
     name: str = ""
 
 
-LANGUAGES: dict[str, WitnessFiles] = {
+WITNESSES: dict[str, WitnessFiles] = {
     "go": WitnessFiles(
-        prefix="GO-",
         library="p.go",
         library_head="package p\n",
         client="client/client.go",
@@ -55,17 +54,15 @@ LANGUAGES: dict[str, WitnessFiles] = {
         place='"w/{rule}/old',
         name='"w/p',
     ),
-    "c": WitnessFiles(prefix="C-", library="lib.h", client="client.c", client_head='#include "old/lib.h"\n'),
-    "cpp": WitnessFiles(prefix="CPP-", library="lib.hpp", client="client.cc", client_head='#include "old/lib.hpp"\n'),
+    "c": WitnessFiles(library="lib.h", client="client.c", client_head='#include "old/lib.h"\n'),
+    "cpp": WitnessFiles(library="lib.hpp", client="client.cc", client_head='#include "old/lib.hpp"\n'),
     "java": WitnessFiles(
-        prefix="JAVA-",
         library="lib/L.java",
         library_head="package lib;\n",
         client="client/Use.java",
         client_head="package client;\n\nimport lib.*;\n",
     ),
     "python": WitnessFiles(
-        prefix="PY-",
         library="lib.py",
         client="client.py",
         client_head="from old import lib\n",
@@ -73,19 +70,14 @@ LANGUAGES: dict[str, WitnessFiles] = {
         name="from lib import ",
     ),
     "typescript": WitnessFiles(
-        prefix="TS-",
         library="index.d.ts",
         client="client.ts",
         client_head='import * as lib from "./old/index.js";\n',
     ),
-    "rust": WitnessFiles(prefix="RUST-", library="src/lib.rs", client="client.rs", client_head="#![allow(unused)]\n"),
-    "protobuf": WitnessFiles(
-        prefix="PROTO-", library="lib.proto", client="client.py", client_head="import lib_pb2 as lib\n"
-    ),
-    "openapi": WitnessFiles(
-        prefix="OPENAPI-", library="openapi.yaml", library_head="openapi: ", client="client.yaml", client_head="- "
-    ),
-    "sql": WitnessFiles(prefix="SQL-", library="schema.sql", client="client.sql", client_head=""),
+    "rust": WitnessFiles(library="src/lib.rs", client="client.rs", client_head="#![allow(unused)]\n"),
+    "protobuf": WitnessFiles(library="lib.proto", client="client.py", client_head="import lib_pb2 as lib\n"),
+    "openapi": WitnessFiles(library="openapi.yaml", library_head="openapi: ", client="client.yaml", client_head="- "),
+    "sql": WitnessFiles(library="schema.sql", client="client.sql", client_head=""),
 }
 """Folder of a language's rules -> its witnesses; in the order in which rules are listed."""
 
@@ -147,7 +139,7 @@ class Rule(FrozenData):
         """
         if self.breaks is None:
             return None
-        files = LANGUAGES[self._folder.parent.name]
+        files = WITNESSES[self._folder.parent.name]
         client_head, place = (text.replace("{rule}", self.id) for text in (files.client_head, files.place))
         client = _body(self._folder / files.client, client_head)
         return Witness(
@@ -184,7 +176,8 @@ class Rules:
 
 
 def _read_rules(directory: Path) -> Iterator[Rule]:
-    for language, files in LANGUAGES.items():
+    for language, described in LANGUAGES.items():
+        prefix = f"{described.prefix}-"
         for folder in sorted(path for path in (directory / language).glob("*") if path.is_dir()):
             source = YamlFile(folder / "rule.yaml")
             rule = source.parse(Rule)
@@ -192,14 +185,14 @@ def _read_rules(directory: Path) -> Iterator[Rule]:
                 raise source.error(
                     ("id",), _("found {id}, expected {folder}, the name of its folder", id=rule.id, folder=folder.name)
                 )
-            if not rule.id.startswith(files.prefix):
+            if not rule.id.startswith(prefix):
                 raise source.error(
                     ("id",),
                     _(
                         "found {id}: rules of {language} begin with {prefix}",
                         id=rule.id,
                         language=language,
-                        prefix=files.prefix,
+                        prefix=prefix,
                     ),
                 )
             rule._folder = folder

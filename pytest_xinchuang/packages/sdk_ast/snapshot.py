@@ -23,6 +23,7 @@ from pytest_xinchuang.core.data import FrozenData
 from pytest_xinchuang.core.errors import DataFileError
 from pytest_xinchuang.core.validation import mistake
 from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.packages.sdk_ast.languages import Language
 from pytest_xinchuang.packages.sdk_ast.problems import problem_told
 from pytest_xinchuang.toolchain.goproblems import GoProblemCode
 
@@ -82,7 +83,7 @@ class Header(_Record):
 
     record: Literal["snapshot"] = "snapshot"
     format: Literal["xc-api/1"] = Field(alias="schema", default="xc-api/1")
-    language: Literal["go", "c", "cpp", "java", "python", "typescript", "rust", "protobuf", "openapi", "sql"]
+    language: Language
     name: str
     version: str = ""
     minimum: str = ""

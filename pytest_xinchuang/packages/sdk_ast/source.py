@@ -14,7 +14,9 @@ from pytest_xinchuang.core.errors import ToolchainFault, XcError
 from pytest_xinchuang.messages import NOTHING, Message, _, verbatim
 from pytest_xinchuang.packages.sdk_ast.golang.extractor import GoRequest, classes, snapshot_of
 from pytest_xinchuang.packages.sdk_ast.golang.syntax import extract_syntax
+from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES
 from pytest_xinchuang.packages.sdk_ast.snapshot import Snapshot
+from pytest_xinchuang.packages.sdk_ast.words import listed
 from pytest_xinchuang.provision.archive import unpack
 from pytest_xinchuang.provision.cache import Cache
 from pytest_xinchuang.toolchain.goproblems import GoProblemCode
@@ -34,7 +36,7 @@ class ReadOptions:
         targets: what is read for; none: for Go every target whose files differ, and linux/amd64 elsewhere.
         offline: fetch nothing.
         fetch_requirements: fetch the modules that declarations refer to; without them stubs stand for these.
-        language: go, c, cpp, java, python, typescript, rust, protobuf, openapi or sql; empty: by what the directory holds.
+        language: one of `languages.LANGUAGES`; empty: by what the directory holds.
         c_flags: more arguments for the C compiler (-D, -I).
         sql_dialect: of SQL, or a database that speaks it; empty: by what the files say.
     """
@@ -297,7 +299,7 @@ class Sources:
         else:
             raise XcError(
                 _("APIs cannot be read in the language {language}", language=verbatim(repr(language))),
-                mend=_("--kind go, c, cpp, java, python, typescript, rust, protobuf, openapi or sql"),
+                mend=_("--kind with one of {names}", names=listed(LANGUAGES)),
             )
         return self._placed(Snapshot(output, label, ours=True), place)
 

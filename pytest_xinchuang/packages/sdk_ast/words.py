@@ -6,19 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from pytest_xinchuang.messages import Message, _, joined, verbatim
 
-LANGUAGES: Mapping[str, Message] = {
-    "go": verbatim("Go"),
-    "c": verbatim("C"),
-    "cpp": verbatim("C++"),
-    "java": verbatim("Java"),
-    "python": verbatim("Python"),
-    "typescript": verbatim("TypeScript"),
-    "rust": verbatim("Rust"),
-    "protobuf": verbatim("protobuf"),
-    "openapi": verbatim("OpenAPI"),
-    "sql": verbatim("SQL"),
-}
-
 LEVELS: Mapping[str, Message] = {"major": _("major"), "minor": _("minor"), "patch": _("patch")}
 """What the next version has to be (semantic versioning 2.0.0)."""
 

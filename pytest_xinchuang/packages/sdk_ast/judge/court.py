@@ -11,10 +11,10 @@ from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.compare import WEIGHTS, Comparison, Judged
 from pytest_xinchuang.packages.sdk_ast.judge.client import Trial
+from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES, shown
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.source import Sources
-from pytest_xinchuang.packages.sdk_ast.words import LANGUAGES, word
 
 
 class Judge(Protocol):
@@ -102,26 +102,12 @@ JUDGES: dict[str, Callable[[Sources], Judge]] = {
 }
 """Language -> its judge."""
 
-UNEXPLAINED = {
-    "go": "GO-UNEXPLAINED",
-    "c": "C-UNEXPLAINED",
-    "cpp": "CPP-UNEXPLAINED",
-    "java": "JAVA-UNEXPLAINED",
-    "python": "PY-UNEXPLAINED",
-    "typescript": "TS-UNEXPLAINED",
-    "rust": "RUST-UNEXPLAINED",
-    "protobuf": "PROTO-UNEXPLAINED",
-    "openapi": "OPENAPI-UNEXPLAINED",
-    "sql": "SQL-UNEXPLAINED",
-}
-"""Language -> the rule of what a client shows and no other rule tells."""
-
 
 def hindrance(comparison: Comparison) -> Message | None:
     """Why no client can be tried; None: they can."""
     language = comparison.old.header.language
     if language not in JUDGES:
-        return _("there are no clients in {language} yet", language=word(LANGUAGES, language))
+        return _("there are no clients in {language} yet", language=shown(language))
     for side in (comparison.old, comparison.new):
         if side.place is None:
             return _("{side} is a snapshot, which no client can be built with", side=side.label)
@@ -161,7 +147,7 @@ def hear(
     """
     evidence = [trial for trial in trials if trial.counts]
     heard = [_heard(one, evidence, comparison.targets, trusting=trusting) for one in comparison.changes]
-    rule = rules.get(UNEXPLAINED[comparison.old.header.language])
+    rule = rules.get(LANGUAGES[comparison.old.header.language].unexplained)
     known = _Known(heard, [one for one, _suppression in comparison.accepted])
     unexplained: dict[tuple[str, str], list[Trial]] = {}
     for trial in evidence:
