@@ -26,6 +26,7 @@ LOG = "a line of a log"
 AS_A_TOOL = "the words of a build tool, in whose place it stands"
 
 OF_CLANG = "the words of clang, to be recognised"
+OF_CARGO = "the words of cargo and rustdoc"
 OF_PYTHON = "the words of Python, in whose place a probe stands"
 
 ALLOWED: dict[str, str] = {
@@ -57,6 +58,9 @@ ALLOWED: dict[str, str] = {
     "packages/sdk_ast/c/batches.py": OF_CLANG,
     "packages/sdk_ast/c/headers.py": OF_CLANG,
     "packages/sdk_ast/typescript/clients.py": GENERATED,
+    "packages/sdk_ast/rust/clients.py": GENERATED,
+    "packages/sdk_ast/rust/crates.py": OF_CARGO,
+    "packages/sdk_ast/rust/reader.py": OF_CARGO,
     "packages/sdk_ast/python/judge.py": OF_PYTHON,
     "packages/sdk_ast/python/probe.py": OF_PYTHON,
     "packages/sdk_ast/manifest.py": SCHEMA,
@@ -84,8 +88,13 @@ ALLOWED: dict[str, str] = {
 
 BEHIND = "a library's own words, behind a sentence of ours"
 THEIRS = "an error of somebody else's package, with its type"
+PROBES = ("Tried.load", "Tried.find", "signature_of", "call", "tried")
+"""Functions that tell what Python says."""
 UNTOLD: dict[str, str] = {
-    **{f"packages/sdk_ast/python/probe.py:{name}": OF_PYTHON for name in ("Tried.load", "Tried.find", "call", "tried")},
+    **{f"packages/sdk_ast/python/probe.py:{name}": OF_PYTHON for name in PROBES},
+    "packages/sdk_ast/rust/crates.py:_metadata": BEHIND,
+    "packages/sdk_ast/rust/reader.py:extract_rust": "a command",
+    "packages/sdk_ast/sql/databases.py:SqliteSession._answer": BEHIND,
     "cli/entry.py:commands_of": THEIRS,
     "core/installing.py:install": "a command",
     "core/optional.py:optional": "the name of a module",

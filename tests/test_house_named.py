@@ -59,6 +59,8 @@ FOREIGN = {
     "--undecided": "scripts/corpus",
     "--fetch": "scripts/corpus",
     "--prefix": "configure",
+    "--build": "cmake",
+    "--install": "cmake",
     "--no-deps": "pip",
     "--abbrev": "git describe",
     "--child": "a program of a bridge, docs/bridge.md",

@@ -18,29 +18,29 @@ class Described:
 
     Attributes:
         shown: what people call it.
-        prefix: what the ids of its rules begin with, before a hyphen.
+        unexplained: the rule of what a client shows and no other rule tells.
     """
 
     shown: Message
-    prefix: str
+    unexplained: str
 
     @property
-    def unexplained(self) -> str:
-        """The rule of what a client shows and no other rule tells."""
-        return f"{self.prefix}-UNEXPLAINED"
+    def prefix(self) -> str:
+        """What the ids of its rules begin with, before a hyphen."""
+        return self.unexplained.partition("-")[0]
 
 
 LANGUAGES: Mapping[str, Described] = {
-    "go": Described(verbatim("Go"), "GO"),
-    "c": Described(verbatim("C"), "C"),
-    "cpp": Described(verbatim("C++"), "CPP"),
-    "java": Described(verbatim("Java"), "JAVA"),
-    "python": Described(verbatim("Python"), "PY"),
-    "typescript": Described(verbatim("TypeScript"), "TS"),
-    "rust": Described(verbatim("Rust"), "RUST"),
-    "protobuf": Described(verbatim("protobuf"), "PROTO"),
-    "openapi": Described(verbatim("OpenAPI"), "OPENAPI"),
-    "sql": Described(verbatim("SQL"), "SQL"),
+    "go": Described(verbatim("Go"), "GO-UNEXPLAINED"),
+    "c": Described(verbatim("C"), "C-UNEXPLAINED"),
+    "cpp": Described(verbatim("C++"), "CPP-UNEXPLAINED"),
+    "java": Described(verbatim("Java"), "JAVA-UNEXPLAINED"),
+    "python": Described(verbatim("Python"), "PY-UNEXPLAINED"),
+    "typescript": Described(verbatim("TypeScript"), "TS-UNEXPLAINED"),
+    "rust": Described(verbatim("Rust"), "RUST-UNEXPLAINED"),
+    "protobuf": Described(verbatim("protobuf"), "PROTO-UNEXPLAINED"),
+    "openapi": Described(verbatim("OpenAPI"), "OPENAPI-UNEXPLAINED"),
+    "sql": Described(verbatim("SQL"), "SQL-UNEXPLAINED"),
 }
 assert tuple(LANGUAGES) == get_args(Language)
 

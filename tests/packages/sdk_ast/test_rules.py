@@ -11,6 +11,7 @@ import pytest
 
 from pytest_xinchuang.core import resources
 from pytest_xinchuang.core.errors import DataFileError
+from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES
 from pytest_xinchuang.packages.sdk_ast.rules import WITNESSES, Rules
 
 SHIPPED = resources.conformance_dir() / "sdk_ast" / "rules"
@@ -33,14 +34,14 @@ def test_the_shipped_rules_and_witnesses_say_what_they_did() -> None:
 
 def test_rules_are_listed_by_language_and_name() -> None:
     ids = list(Rules().by_id)
-    prefixes = [files.prefix for files in WITNESSES.values()]
+    prefixes = [f"{language.prefix}-" for language in LANGUAGES.values()]
     assert ids == [i for prefix in prefixes for i in sorted(i for i in ids if i.startswith(prefix))]
-    assert {path.name for path in SHIPPED.iterdir() if path.is_dir()} == set(WITNESSES)
+    assert {path.name for path in SHIPPED.iterdir() if path.is_dir()} == set(LANGUAGES) == set(WITNESSES)
 
 
 def test_a_folder_holds_a_rule_and_its_witness_alone() -> None:
     for rule in Rules().by_id.values():
-        files = WITNESSES[next(name for name, one in WITNESSES.items() if rule.id.startswith(one.prefix))]
+        files = WITNESSES[next(name for name, one in LANGUAGES.items() if rule.id.startswith(f"{one.prefix}-"))]
         folder = next(SHIPPED.glob(f"*/{rule.id}"))
         found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"}
         libraries = {f"{version}/{files.library}" for version in ("old", "new")}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, ToolchainFault, XcError
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _, told, verbatim
 from pytest_xinchuang.packages.sdk_ast.problems import DOES_NOT_BUILD, problem_record
 from pytest_xinchuang.packages.sdk_ast.rust.crates import (
     ALL,
@@ -137,10 +137,10 @@ def _read(
             return {}, [_problem(f"--no-default-features: {why}")]
         return {}, [_problem(f"--all-features: {why}" if name == ALL else why)]
     try:
-        told = json.loads(output.read_bytes())
-        format_version = told["format_version"]
+        described = json.loads(output.read_bytes())
+        format_version = described["format_version"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return {}, [_problem(f"rustdoc: {error}")]
+        return {}, [_problem(f"rustdoc: {told(error)}")]
     if format_version not in FORMATS:
         raise ToolchainFault(
             _(
@@ -152,10 +152,9 @@ def _read(
             mend=MEND,
         )
     try:
-        return Items(told, crate.versions).symbols(), []
+        return Items(described, crate.versions).symbols(), []
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError, StopIteration) as error:
-        why = verbatim(f"{type(error).__name__}: {error}")
-        raise HostFault(_("the reader of Rust broke: {said}", said=why), mend=MEND) from error
+        raise HostFault(_("the reader of Rust broke: {said}", said=told(error)), mend=MEND) from error
 
 
 def _problem(why: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_xinchuang.core.errors import HostFault, ToolchainFault
-from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.messages import Message, _, told, verbatim
 from pytest_xinchuang.tools.process import Runner, Running, environment, last_line
 
 START_S, RUN_S = 60, 300
@@ -47,6 +47,10 @@ class Session(Protocol):
 class Refused(Exception):
     """The database does not take a statement of the schema."""
 
+    def __init__(self, what: Message) -> None:
+        super().__init__(str(what))
+        self.what = what
+
 
 # -- SQLite
 
@@ -69,7 +73,7 @@ class SqliteSession:
             try:
                 self._connection.execute(statement)
             except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-                raise Refused(f"{statement[:120]}: {error}") from error
+                raise Refused(_("{statement}: {why}", statement=verbatim(statement[:120]), why=told(error))) from error
 
     def tried(self, scripts: Sequence[Sequence[str]]) -> list[Answer]:
         return [self._answer(script) for script in scripts]
@@ -148,12 +152,17 @@ class PostgresSession:
             Refused: PostgreSQL does not take a statement.
         """
         if bad := next((one for one in schema if not _harmless(one)), ""):
-            raise Refused(f"{bad[:120]}: it holds a backslash, which psql would take for a command")
+            raise Refused(
+                _(
+                    "{statement}: it holds a backslash, which psql would take for a command",
+                    statement=verbatim(bad[:120]),
+                )
+            )
         # ALTER TYPE ADD VALUE cannot be used in the transaction that it stands in: each statement is one.
         lines = [part for n, one in enumerate(schema) for part in (f"{one}\n;", _report(n))]
         for number, _row, said in _told(self._server.ask(_USER, self._name, "\n".join(lines) + "\n")):
             if said:
-                raise Refused(f"{schema[number][:120]}: {said}")
+                raise Refused(_("{statement}: {why}", statement=verbatim(schema[number][:120]), why=verbatim(said)))
 
     def tried(self, scripts: Sequence[Sequence[str]]) -> list[Answer]:
         lines: list[str] = []

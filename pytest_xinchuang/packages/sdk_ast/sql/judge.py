@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault
-from pytest_xinchuang.messages import _, verbatim
+from pytest_xinchuang.messages import _
 from pytest_xinchuang.packages.sdk_ast.compare import Comparison
 from pytest_xinchuang.packages.sdk_ast.judge.client import Client, Outcome, Trial
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
@@ -53,7 +53,7 @@ class SqlJudge:
                     sessions.append(opened(schema))
                 except Refused as error:
                     raise HostFault(
-                        _("{tool} does not take {side}: {why}", tool=tool, side=side.label, why=verbatim(str(error)))
+                        _("{tool} does not take {side}: {why}", tool=tool, side=side.label, why=error.what)
                     ) from error
             clients = Clients(sides[0], hints(*sides), dialect, sessions[0])
             scripts = list(dict.fromkeys(clients.scripts()))
