@@ -225,6 +225,17 @@ class HeadersReader:
                     declares |= names - self._views[file].get(file, set())
         return declares
 
+    def _hidden_by(self, seen: Seen) -> set[str]:
+        """What headers declare by themselves that this one brings along, and its own clients do not get."""
+        if not seen.usable:
+            return set()
+        view = self._views.get(self._viewer.get(seen.file, seen.file), {})
+        shown, declared = set(view.get(seen.file, ())), set()
+        for file in seen.reaches - {seen.file}:
+            shown |= view.get(file, set())
+            declared |= self._views.get(file, {}).get(file, set())
+        return declared - shown
+
     def _record_of(self, seen: Seen, cxx: bool | None) -> None:
         """The record of a header: what a client that includes it alone gets; ``cxx``: whether it does in C++ as well."""
         self.symbols[f"<{self.source.name(seen.header)}>"] = {
@@ -232,6 +243,7 @@ class HeadersReader:
             "at": seen.header.relative_to(self.source.place).as_posix(),
             "facts": {
                 "declares": sorted(self._declared_by(seen)),
+                "hides": sorted(self._hidden_by(seen)),
                 "reaches": sorted(self._names[file] for file in seen.reaches & self._names.keys() - {seen.file}),
                 "system": sorted(seen.system),
                 "alone": not seen.errors,

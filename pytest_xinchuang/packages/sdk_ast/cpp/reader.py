@@ -112,7 +112,7 @@ class CppReader(HeadersReader):
                 view[path].discard(name)
                 continue
             kept_symbol = self.symbols.get(name)
-            self.symbols[name] = _merged(kept_symbol, symbol) if kept_symbol else symbol
+            self.symbols[name] = _by_headers(kept_symbol, symbol) if kept_symbol else symbol
 
     def _instantiated(self) -> None:
         """Mark the templates whose instances a library holds ([temp.explicit] in ISO C++): clients do not compile these."""
@@ -401,6 +401,14 @@ def _merged(kept: dict[str, Any], symbol: dict[str, Any]) -> dict[str, Any]:
     if kept["kind"] == "var":
         return symbol if len(now) > len(was) else kept
     return kept if was or not now else symbol
+
+
+def _by_headers(kept: dict[str, Any], symbol: dict[str, Any]) -> dict[str, Any]:
+    """What a name means by two headers: programs link what is inline by one of them alone."""
+    merged = _merged(kept, symbol)
+    if merged["kind"] in ("func", "method") and not (kept["facts"].get("inline") and symbol["facts"].get("inline")):
+        return {**merged, "facts": {key: value for key, value in merged["facts"].items() if key != "inline"}}
+    return merged
 
 
 def extract_cpp(
