@@ -48,7 +48,7 @@ class DeliveredComparer(Comparer):
             if not usable(now):
                 continue
             gives = new.gives(header)
-            for name in sorted(set(old.declares(header)) - gives):
+            for name in sorted((set(old.declares(header)) - gives) | (old.gives(header) & new.hides(header))):
                 if name in symbols and name not in moved:
                     moved.add(name)
                     self.add("C-HEADER-NAME-LOST", name, header, new.where(name), cause=f"- {header}", at=at)
@@ -178,7 +178,11 @@ class Headers:
         found = self.declared(header)
         for other in self.facts(header)["reaches"]:
             found |= self.declared(f"<{other}>")
-        return found
+        return found - self.hides(header)
+
+    def hides(self, header: str) -> set[str]:
+        """What a client does not get by it of what headers declare that it brings along."""
+        return set(self.facts(header).get("hides", ()))
 
     def refused(self, header: str) -> Message:
         """Why nobody could include a header for this target, by itself or with another; empty: somebody could."""

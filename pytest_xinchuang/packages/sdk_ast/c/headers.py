@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, XcError
@@ -93,14 +94,18 @@ class HeadersReader:
         """Header, behind links -> what a client writes between ``<`` and ``>``."""
         return {h.resolve(): self.source.name(h) for h in reversed(self.source.headers)}
 
-    def _read_headers(self, headers: Sequence[Path]) -> list[Seen]:
-        """Look at all headers; what each is to a client of its own."""
+    def _read_headers(self, headers: Sequence[Path], known: Mapping[Path, Seen] = MappingProxyType({})) -> list[Seen]:
+        """Look at all headers; what each is to a client of its own.
+
+        Args:
+            known: of some, what they are.
+        """
         # Headers that include the most come first: what a clean one brings along need not stand on its own feet.
         order = sorted(headers, key=lambda h: (-h.read_bytes().count(b"#include"), h))
         clean: list[Seen] = []
         broken: list[Seen] = []
         for header in order:
-            seen = self._seen(header)
+            seen = known.get(header) or self._seen(header)
             (broken if seen.errors else clean).append(seen)
         for seen in self._chosen(clean):
             self._look(seen)
@@ -225,6 +230,17 @@ class HeadersReader:
                     declares |= names - self._views[file].get(file, set())
         return declares
 
+    def _hidden_by(self, seen: Seen) -> set[str]:
+        """What headers declare by themselves that this one brings along, and its own clients do not get."""
+        if not seen.usable:
+            return set()
+        view = self._views.get(self._viewer.get(seen.file, seen.file), {})
+        shown, declared = set(view.get(seen.file, ())), set()
+        for file in seen.reaches - {seen.file}:
+            shown |= view.get(file, set())
+            declared |= self._views.get(file, {}).get(file, set())
+        return declared - shown
+
     def _record_of(self, seen: Seen, cxx: bool | None) -> None:
         """The record of a header: what a client that includes it alone gets; ``cxx``: whether it does in C++ as well."""
         self.symbols[f"<{self.source.name(seen.header)}>"] = {
@@ -232,6 +248,7 @@ class HeadersReader:
             "at": seen.header.relative_to(self.source.place).as_posix(),
             "facts": {
                 "declares": sorted(self._declared_by(seen)),
+                "hides": sorted(self._hidden_by(seen)),
                 "reaches": sorted(self._names[file] for file in seen.reaches & self._names.keys() - {seen.file}),
                 "system": sorted(seen.system),
                 "alone": not seen.errors,

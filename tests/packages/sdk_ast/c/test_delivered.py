@@ -91,6 +91,15 @@ def test_a_header_that_another_one_switches_is_read_by_itself_too(tmp_path: Path
     assert rules_of(diff(tmp_path / "2", old, new)) == {"C-FUNC-PARAMS-CHANGED": ["lib_f"]}
 
 
+@pytest.mark.parametrize("switch", ["#define NO_F\n#include <lib.h>\n", "#include <lib.h>\n#undef F\n"])
+def test_what_a_header_no_longer_gives_of_another_is_lost(tmp_path: Path, switch: str) -> None:
+    lib = {"lib.h": "#ifndef NO_F\n#define F 1\n#endif\n"}
+    old, new = {**lib, "all.h": "#include <lib.h>\n"}, {**lib, "all.h": switch}
+    assert rules_of(diff(tmp_path, old, new))["C-HEADER-NAME-LOST"] == ["F"]
+    assert "C-HEADER-NAME-LOST" not in rules_of(diff(tmp_path / "2", new, old))
+    assert not diff(tmp_path / "3", new, new).changes
+
+
 def test_a_header_that_needs_the_standards_before_it_is_read_after_them(tmp_path: Path) -> None:
     old = {"a.h": "FILE *f(size_t n);\nint g(void);\n"}
     assert not diff(tmp_path, old, old).changes

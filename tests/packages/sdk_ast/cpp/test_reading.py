@@ -153,3 +153,40 @@ def test_layouts_differ_by_architecture(tmp_path: Path) -> None:
         for target in targets:
             package = found.package("include", target)
             assert package is not None and package.symbols["A"]["size"] == 32
+
+
+FACADE = "#define LIB_INLINE\n#include <lib.hpp>\n"
+SWITCHED = (
+    "#ifndef LIB_HPP\n#define LIB_HPP\n#ifdef LIB_INLINE\n"
+    "inline int lib_f({inline}) {{ return 1; }}\n#else\nint lib_f({plain});\n#endif\n#endif\n"
+)
+
+
+@pytest.mark.parametrize(("plain", "inline"), [("int a", ""), ("", "int a")])
+def test_a_header_that_another_one_switches_is_read_by_itself_too(tmp_path: Path, plain: str, inline: str) -> None:
+    old = {"lib.hpp": SWITCHED.format(plain="", inline=""), "all.hpp": FACADE}
+    new = {"lib.hpp": SWITCHED.format(plain=plain, inline=inline), "all.hpp": FACADE}
+    assert not diff(tmp_path, old, old).changes
+    comparison = diff(tmp_path / "2", old, new)
+    assert comparison.breaking and not comparison.undecided
+
+
+def test_a_header_that_needs_the_standards_before_it_is_read_after_them(tmp_path: Path) -> None:
+    old = {"a.hpp": "int f(std::string n);\nint g();\n"}
+    assert not diff(tmp_path, old, old, clients=True).changes
+    comparison = diff(tmp_path / "2", old, {"a.hpp": "int f(std::vector<int> n);\nint g();\n"}, clients=True)
+    assert comparison.breaking and not comparison.undecided
+    lost = {"a.hpp": "#include <string>\nint f(std::string n);\nint g();\n"}
+    assert "C-HEADER-BROKEN" in told(diff(tmp_path / "3", lost, old))
+    twin = diff(tmp_path / "4", {"a.hpp": "unknown f();"}, {"a.hpp": "unknown f();\nint g();"})
+    assert twin.undecided and not twin.breaking
+
+
+def test_a_link_to_a_header_is_that_header(tmp_path: Path) -> None:
+    for side, text in (("old", "int f();\nint g();\n"), ("new", "int f();\n")):
+        root = put(
+            tmp_path / side, {"include/lib-1/a.hpp": text, "lib/pkgconfig/lib.pc": "Cflags: -I/usr/include/lib-1\n"}
+        )
+        (root / "include/a.hpp").symlink_to("lib-1/a.hpp")
+    comparison = diff(tmp_path, {}, {})
+    assert told(comparison) == {"CPP-FUNC-REMOVED"} and not comparison.undecided
