@@ -94,6 +94,7 @@ UNTOLD: dict[str, str] = {
     **{f"packages/sdk_ast/python/probe.py:{name}": OF_PYTHON for name in PROBES},
     "packages/sdk_ast/rust/crates.py:_metadata": BEHIND,
     "packages/sdk_ast/rust/reader.py:extract_rust": "a command",
+    "packages/sdk_ast/rust/reader.py:_read": BEHIND,
     "packages/sdk_ast/sql/databases.py:SqliteSession._answer": BEHIND,
     "cli/entry.py:commands_of": THEIRS,
     "core/installing.py:install": "a command",

@@ -140,7 +140,7 @@ def _read(
         described = json.loads(output.read_bytes())
         format_version = described["format_version"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return {}, [_problem(f"rustdoc: {told(error)}")]
+        return {}, [_problem(f"rustdoc: {error}")]
     if format_version not in FORMATS:
         raise ToolchainFault(
             _(
