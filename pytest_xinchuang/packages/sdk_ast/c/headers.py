@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pytest_xinchuang.core.errors import HostFault, XcError
@@ -93,14 +94,18 @@ class HeadersReader:
         """Header, behind links -> what a client writes between ``<`` and ``>``."""
         return {h.resolve(): self.source.name(h) for h in reversed(self.source.headers)}
 
-    def _read_headers(self, headers: Sequence[Path]) -> list[Seen]:
-        """Look at all headers; what each is to a client of its own."""
+    def _read_headers(self, headers: Sequence[Path], known: Mapping[Path, Seen] = MappingProxyType({})) -> list[Seen]:
+        """Look at all headers; what each is to a client of its own.
+
+        Args:
+            known: of some, what they are.
+        """
         # Headers that include the most come first: what a clean one brings along need not stand on its own feet.
         order = sorted(headers, key=lambda h: (-h.read_bytes().count(b"#include"), h))
         clean: list[Seen] = []
         broken: list[Seen] = []
         for header in order:
-            seen = self._seen(header)
+            seen = known.get(header) or self._seen(header)
             (broken if seen.errors else clean).append(seen)
         for seen in self._chosen(clean):
             self._look(seen)

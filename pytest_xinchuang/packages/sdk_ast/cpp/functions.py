@@ -69,8 +69,7 @@ def template_parameters(cursor: Any) -> list[dict[str, Any]]:
 
 def constraint(cursor: Any) -> str:
     """The requires clauses of a declaration ([temp.constr] in ISO C++), as they are written."""
-    file = cursor.location.file
-    if file is not None and not _asks(file.name):
+    if not _asks(cursor):
         return ""
     words: list[str] = []
     depth, on = 0, False
@@ -86,18 +85,22 @@ def constraint(cursor: Any) -> str:
     return " ".join(words)
 
 
-def _asks(file: str) -> bool:
-    """Whether a file has a requires clause at all: tokens are slow to come by."""
+def _asks(cursor: Any) -> bool:
+    """Whether the text of a declaration has a requires clause at all: tokens are slow to come by."""
+    start, end = cursor.extent.start, cursor.extent.end
+    if start.file is None or end.file is None or start.file.name != end.file.name:
+        return True
     try:
-        about = Path(file).stat()
+        about = Path(start.file.name).stat()
     except OSError:
         return True  # a client of ours, which is in no file
-    return _asked(file, about.st_size, about.st_mtime_ns)
+    text = _text(start.file.name, about.st_size, about.st_mtime_ns)
+    return text.find(b"requires", start.offset, end.offset) >= 0
 
 
-@lru_cache(maxsize=1024)
-def _asked(file: str, _size: int, _changed: int) -> bool:
-    return b"requires" in Path(file).read_bytes()
+@lru_cache(maxsize=256)
+def _text(file: str, _size: int, _changed: int) -> bytes:
+    return Path(file).read_bytes()
 
 
 def function_facts(cursor: Any) -> dict[str, Any]:

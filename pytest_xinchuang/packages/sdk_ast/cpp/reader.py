@@ -50,6 +50,8 @@ class CppReader(HeadersReader):
     _inlined: set[str] = field(default_factory=set)
     _unresolved: set[str] = field(default_factory=set)
     _reached: set[tuple[str, int]] = field(default_factory=set)
+    _tried: dict[int, dict[Path, Seen]] = field(default_factory=dict)
+    """Standard -> header -> what it is to a client of its own."""
 
     def read(self) -> None:
         """Read all headers.
@@ -58,7 +60,7 @@ class CppReader(HeadersReader):
             HostFault: libclang does not read at all.
         """
         self.cxx, self.usual = True, STANDARD
-        for seen in self._read_headers(self.source.headers):
+        for seen in self._read_headers(self.source.headers, self._tried.get(self.standard, {})):
             self._record_of(seen, None)
         self._instantiated()
         for usr, name in self._usr.items():
@@ -71,9 +73,9 @@ class CppReader(HeadersReader):
     def broken(self, standard: int) -> int:
         """How many headers do not compile as a standard; those that lack another header are as good in any."""
         trial = replace(self, standard=standard, cxx=True)
-        clients = [Seen(header, [], set(), set()) for header in self.source.headers]
-        errors = (errors_of(trial._include(seen, bodies=True)) for seen in clients)
-        return sum(bool(found) and FATAL_FILE not in said(found) for found in errors)
+        self._tried[standard] = {header: trial._seen(header) for header in self.source.headers}
+        found = [seen.errors for seen in self._tried[standard].values()]
+        return sum(bool(errors) and FATAL_FILE not in said(errors) for errors in found)
 
     def _arguments(self, *, cxx: bool) -> list[str]:
         del cxx  # they are never read as C
