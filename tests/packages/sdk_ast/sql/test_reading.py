@@ -123,6 +123,6 @@ def test_dialects(tmp_path: Path) -> None:
 
 
 def test_a_schema_of_sqlite_cannot_reach_files(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="not authorized|prohibited"):
+    with pytest.raises(Refused, match=r"not authorized|prohibited"):
         SqliteSession([f"ATTACH DATABASE '{tmp_path / 'x.db'}' AS x"])
     assert not (tmp_path / "x.db").exists()
