@@ -48,7 +48,7 @@ def affinity(kind: Type) -> str:
         return "TEXT"
     if not name or "BLOB" in name or name == "VARBINARY":
         return "BLOB"
-    return "REAL" if any(part in name for part in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
+    return "REAL" if any(part in name for part in ("REAL", "FLOA", "DOUBLE")) else "NUMERIC"
 
 
 def related(old: Type, new: Type, dialect: str) -> Relation:
