@@ -278,6 +278,21 @@ class SdkEngine:
         found = self._compared(self._against_baseline, target)
         if not self._old.packages:
             return _unknown(_("the baseline has no package: there is no contract to keep"))
+        return self._believed(found)
+
+    def _believed(self, found: Found) -> Found:
+        """What was found; open where code of the product itself ran when its API was described, and nothing is wrong."""
+        if self.sdk.language != "rust":
+            return found
+        manifests = [
+            s for p, *_more in self._new.packages.values() for s in p.symbols.values() if s["kind"] == "module"
+        ]
+        own = next((str(code) for s in manifests if (code := s.get("facts", {}).get("own_code"))), "")
+        if own and not found.wrong and not found.undecided:
+            found.undecided = _(
+                "{code} of the product runs where rustdoc describes its API, and could change what it says", code=own
+            )
+            found.cause = Cause.SUBJECT
         return found
 
     @property
@@ -297,7 +312,7 @@ class SdkEngine:
         found = self._compared(compare_across(self._new, Rules(), POLICY), self._target)
         if not self._new.packages:
             return _unknown(_("the SDK has no package"))
-        return found
+        return self._believed(found)
 
     def _version(self) -> Found:
         found = Found()
@@ -332,7 +347,7 @@ class SdkEngine:
                     after=after,
                 )
             )
-        return found
+        return self._believed(found)
 
 
 def _unknown(why: Message) -> Found:

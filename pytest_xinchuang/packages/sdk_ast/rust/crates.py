@@ -42,6 +42,7 @@ class Crate:
         facts: what cargo tells of it.
         versions: name of a library that it is built with -> the part of its version that says what is compatible.
         runs_code: build scripts or procedural macros take part in building it.
+        own_code: which of them, or what else of the product itself, runs where cargo and rustdoc do; empty: nothing.
     """
 
     package: str
@@ -50,6 +51,7 @@ class Crate:
     facts: Mapping[str, Any]
     versions: Mapping[str, str]
     runs_code: bool
+    own_code: str = ""
 
     @property
     def proc_macro(self) -> bool:
@@ -177,7 +179,7 @@ def opened(place: Path, cargo: Cargo, *, offline: bool) -> Iterator[Opened]:
             _forget_tests(path)
         directory = root / place.relative_to(top)
         known, problem = _metadata(directory, root, scratch, cargo, offline=offline)
-        crates = _crates(known, directory) if known else ()
+        crates = _crates(known, directory, _configured(root, directory)) if known else ()
         if known and not crates:
             raise XcError(
                 _("{place}: it has no library that Rust code could use", place=place),
@@ -239,7 +241,20 @@ def complaint(done: Finished) -> str:
     return re.sub(r"/\S*/copy/", "", text)
 
 
-def _crates(known: Mapping[str, Any], directory: Path) -> tuple[Crate, ...]:
+_OF_SOURCES = frozenset({"source", "net", "http", "registries", "registry", "term"})
+"""Tables of a configuration that say where packages are from, and name no program (Cargo reference, configuration)."""
+
+
+def _configured(root: Path, directory: Path) -> str:
+    """A configuration of the product that may have cargo run something; empty: there is none."""
+    for place in dict.fromkeys((root, directory)):
+        for path in (place / ".cargo" / "config.toml", place / ".cargo" / "config"):
+            if path.is_file() and not _toml(path).keys() <= _OF_SOURCES:
+                return path.relative_to(root).as_posix()
+    return ""
+
+
+def _crates(known: Mapping[str, Any], directory: Path, configured: str) -> tuple[Crate, ...]:
     by_id = {package["id"]: package for package in known["packages"]}
     members = [by_id[number] for number in known["workspace_members"]]
     own = [package for package in members if Path(package["manifest_path"]).parent == directory]
@@ -251,7 +266,11 @@ def _crates(known: Mapping[str, Any], directory: Path) -> tuple[Crate, ...]:
         if library is None:
             continue
         reached = _reached(package["id"], graph)
-        kinds = {kind for number in reached for target in by_id[number]["targets"] for kind in target["kind"]}
+        running = [
+            package
+            for package in map(by_id.__getitem__, reached)
+            if any({"custom-build", "proc-macro"} & set(target["kind"]) for target in package["targets"])
+        ]
         found.append(
             Crate(
                 package["name"],
@@ -259,7 +278,8 @@ def _crates(known: Mapping[str, Any], directory: Path) -> tuple[Crate, ...]:
                 Path(package["manifest_path"]).parent,
                 package,
                 {_library_name(by_id[number]): _compatible(by_id[number]["version"]) for number in reached},
-                bool(kinds & {"custom-build", "proc-macro"}),
+                bool(running),
+                next((one["name"] for one in running if one["source"] is None), configured),
             )
         )
     return tuple(found)

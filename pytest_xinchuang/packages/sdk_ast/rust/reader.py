@@ -110,6 +110,7 @@ def promises(crate: Crate) -> dict[str, Any]:
         "links": crate.facts.get("links") or "",
         "package": crate.package,
         "runs_code": crate.runs_code,
+        "own_code": crate.own_code,
     }
 
 
@@ -131,7 +132,7 @@ def _read(
     if name not in crate.sets:
         # A set that does not differ from the default one has its symbols.
         return _read(crate, DEFAULT, triple, here, cargo)
-    output = here.scratch / "out" / f"{crate.name}{name}{triple}.json"
+    output = here.scratch / f"{crate.name}{name}{triple}.json"
     if not output.is_file() and (why := _documented(crate, name, triple, here, cargo, output)):
         if name == NONE:
             return {}, [_problem(f"--no-default-features: {why}")]
@@ -169,7 +170,8 @@ def _documented(crate: Crate, name: str, triple: str, here: Opened, cargo: Cargo
     done = cargo.run(["check", *words], here.root, here.scratch)
     if not done.ok:
         return complaint(done)
-    done = cargo.run(["rustdoc", *words], here.root, here.scratch, RUSTDOC=str(_rustdoc(here.scratch, cargo)))
+    rustdoc = _rustdoc(here.scratch, cargo)
+    done = cargo.run(["rustdoc", *words], here.root, here.scratch, [rustdoc.parent], RUSTDOC=str(rustdoc))
     # Procedural macros are of the host, whatever the target.
     own = here.scratch / "out" / "target" / ("" if crate.proc_macro else triple)
     made = own / "doc" / f"{crate.name}.json"
@@ -181,8 +183,10 @@ def _documented(crate: Crate, name: str, triple: str, here: Opened, cargo: Cargo
 
 def _rustdoc(scratch: Path, cargo: Cargo) -> Path:
     """A program that is rustdoc with its unstable output: the compiler itself, and build scripts that ask it, stay stable."""
-    program = scratch / "out" / "rustdoc"
+    # Not below out/, which build scripts can write to.
+    program = scratch / "programs" / "rustdoc"
     if not program.is_file():
+        program.parent.mkdir()
         real = shlex.quote(str(cargo.root / "bin" / "rustdoc"))
         program.write_text(f'#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec {real} "$@" {shlex.join(_RUSTDOC)}\n', encoding="utf-8")
         program.chmod(0o755)

@@ -50,6 +50,34 @@ def test_a_contract(new: str, verdict: Verdict, tmp_path: Path, platforms: Platf
     assert found.verdict is verdict
 
 
+FORGER = """
+use std::{fs, path::Path};
+fn main() {
+    let out = std::env::var("CARGO_TARGET_DIR").unwrap_or_default();
+    let program = Path::new(&out).join("../rustdoc");
+    let _ = fs::write(&program, "#!/bin/sh\\nexit 0\\n");
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "new", "verdict"),
+    [
+        ({"build.rs": FORGER}, OLD, Verdict.INCONCLUSIVE),
+        ({"build.rs": FORGER}, "pub fn k() {}\n", Verdict.FAIL),
+        ({".cargo/config.toml": '[build]\nrustdocflags = ["--cfg", "x"]\n'}, OLD, Verdict.INCONCLUSIVE),
+        ({".cargo/config.toml": "[net]\noffline = true\n"}, OLD, Verdict.PASS),
+    ],
+)
+def test_code_of_its_own_that_runs_beside_rustdoc_vouches_for_nothing(
+    files: dict[str, str], new: str, verdict: Verdict, tmp_path: Path, platforms: Platforms, catalogue: Catalogue
+) -> None:
+    crate(tmp_path / "new", files)
+    found = decisions(tmp_path, new, ("XC-SDK-010", "XC-SDK-012"), platforms, catalogue)
+    assert found[0].verdict is verdict
+    assert (found[1].verdict is Verdict.PASS) == (verdict is Verdict.PASS)
+
+
 @pytest.mark.parametrize(
     ("users", "verdict"), [("1.80", Verdict.PASS), ("1.60", Verdict.FAIL), ("", Verdict.NOT_APPLICABLE)]
 )
