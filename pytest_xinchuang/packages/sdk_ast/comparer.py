@@ -88,7 +88,12 @@ class Comparer:
         **params: str,
     ) -> None:
         """Note a change under the rule of that id."""
-        self.changes.append(Change(rule, symbol, old, new, cause=cause, undecided=undecided, at=at, params=params))
+        change = Change(rule, symbol, old, new, cause=cause, undecided=undecided, at=at, params=params)
+        self.changes.append(self.placed(change))
+
+    def placed(self, change: Change) -> Change:
+        """The change under the rule that it comes under in this language."""
+        return change
 
     def compare_package(self, old: ApiPackage, new: ApiPackage) -> None:
         """Compare all symbols of a package: those that went, came, and changed."""

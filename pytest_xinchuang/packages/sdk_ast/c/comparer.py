@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pytest_xinchuang.messages import Message, _
@@ -12,6 +13,7 @@ from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES
 from pytest_xinchuang.packages.sdk_ast.c.macrocompare import macro_change
 from pytest_xinchuang.packages.sdk_ast.c.text import CText
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE
+from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol, Type
 from pytest_xinchuang.packages.sdk_ast.words import KINDS, listed, word
@@ -45,21 +47,10 @@ class CComparer(DeliveredComparer):
         certain=frozenset({"C-HEADER-BROKEN", "C-HEADER-REMOVED"}),
     )
 
-    def add(
-        self,
-        rule: str,
-        symbol: str,
-        old: str = "",
-        new: str = "",
-        *,
-        cause: str = "",
-        undecided: str = "",
-        at: str = "",
-        **params: str,
-    ) -> None:
-        if symbol.startswith(RESERVED) and rule != "C-SYMBOL-ADDED":
-            rule, cause = "C-RESERVED-CHANGED", ""
-        super().add(rule, symbol, old, new, cause=cause, undecided=undecided, at=at, **params)
+    def placed(self, change: Change) -> Change:
+        if change.symbol.startswith(RESERVED) and change.rule != "C-SYMBOL-ADDED":
+            return replace(change, rule="C-RESERVED-CHANGED", cause="")
+        return change
 
     def compare_package(self, old: ApiPackage, new: ApiPackage) -> None:
         if old.record.path == LIBRARIES:

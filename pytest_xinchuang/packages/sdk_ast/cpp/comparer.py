@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -65,23 +66,13 @@ class CppComparer(DeliveredComparer):
         certain=frozenset({"C-HEADER-BROKEN", "C-HEADER-REMOVED"}),
     )
 
-    def add(
-        self,
-        rule: str,
-        symbol: str,
-        old: str = "",
-        new: str = "",
-        *,
-        cause: str = "",
-        undecided: str = "",
-        at: str = "",
-        **params: str,
-    ) -> None:
-        if rule.startswith("CPP-") and rule not in _LINKED and rule != "CPP-SYMBOL-ADDED" and self._inner(symbol):
-            rule, cause = "CPP-INTERNAL-CHANGED", ""
-        if rule.startswith("C-EXPORT-"):
-            symbol = self._by_link.get(symbol, symbol)
-        super().add(rule, symbol, old, new, cause=cause, undecided=undecided, at=at, **params)
+    def placed(self, change: Change) -> Change:
+        of_cpp = change.rule.startswith("CPP-") and change.rule not in _LINKED and change.rule != "CPP-SYMBOL-ADDED"
+        if of_cpp and self._inner(change.symbol):
+            return replace(change, rule="CPP-INTERNAL-CHANGED", cause="")
+        if change.rule.startswith("C-EXPORT-"):
+            return replace(change, symbol=self._by_link.get(change.symbol, change.symbol))
+        return change
 
     def _inner(self, symbol: str) -> bool:
         return any(view.kept_inside(symbol) for view in self._views) and all(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pytest_xinchuang.messages import _
+from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol
 
@@ -49,11 +51,11 @@ class ProtobufComparer(Comparer):
         self._old, self._new = old.symbols, new.symbols
         super().compare_package(old, new)
 
-    def add(self, rule: str, symbol: str, old: str = "", new: str = "", **facts: Any) -> None:
-        if rule == self.package_rules.removed and (self.old.snapshot.problems or self.new.snapshot.problems):
+    def placed(self, change: Change) -> Change:
+        if change.rule == self.package_rules.removed and (self.old.snapshot.problems or self.new.snapshot.problems):
             # What does not compile may be what seems to be gone: nobody knows its package.
-            facts["undecided"] = _("a file did not compile, which may be of this package")
-        super().add(rule, symbol, old, new, **facts)
+            return replace(change, undecided=_("a file did not compile, which may be of this package"))
+        return change
 
     # -- what went and came
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pytest_xinchuang.messages import NOTHING, Message, _
+from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules, place_of
 from pytest_xinchuang.packages.sdk_ast.python.parameters import differences
 from pytest_xinchuang.packages.sdk_ast.python.reader import DISTRIBUTION, TOP
@@ -53,13 +55,13 @@ class PythonComparer(Comparer):
     def new_path(self, path: str) -> str:
         return self.package_map.get(path, path)
 
-    def add(self, rule: str, symbol: str, old: str = "", new: str = "", **more: Any) -> None:
-        if rule == self.package_rules.removed:
+    def placed(self, change: Change) -> Change:
+        if change.rule == self.package_rules.removed:
             described = self.new.package(DISTRIBUTION)
             if described is not None and described.record.partial:
                 # It may stand in a directory that only this file names.
-                more["undecided"] = _("what describes the new version could not be read")
-        super().add(rule, symbol, old, new, **more)
+                return replace(change, undecided=_("what describes the new version could not be read"))
+        return change
 
     def compare_package(self, old: Any, new: Any) -> None:
         self._old_symbols, self._new_symbols = old.symbols, new.symbols

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pytest_xinchuang.messages import Message, _, verbatim
+from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, PackageRules
 from pytest_xinchuang.packages.sdk_ast.snapshot import ApiPackage, Symbol
 from pytest_xinchuang.packages.sdk_ast.sql.tables import Side, TableComparison, compare_values
@@ -51,24 +53,13 @@ class SqlComparer(Comparer):
         super().compare_package(old, new)
         self._assumed()
 
-    def add(
-        self,
-        rule: str,
-        symbol: str,
-        old: str = "",
-        new: str = "",
-        *,
-        cause: str = "",
-        undecided: str = "",
-        at: str = "",
-        **params: str,
-    ) -> None:
-        """Note a change; what a statement is about that one side alone has, and that was not understood, is undecided."""
-        words = [step for step in symbol.split(".") if step in self._names]
+    def placed(self, change: Change) -> Change:
+        """The change; what a statement is about that one side alone has, and that was not understood, is undecided."""
+        words = [step for step in change.symbol.split(".") if step in self._names]
         about = next((text for text in self._unread if words and _mentions(text, words[0])), "")
-        if about and not undecided:
-            undecided = _("this statement was not understood: {text}", text=verbatim(about[:80]))
-        super().add(rule, symbol, old, new, cause=cause, undecided=undecided, at=at, **params)
+        if not about or change.undecided:
+            return change
+        return replace(change, undecided=_("this statement was not understood: {text}", text=verbatim(about[:80])))
 
     def _assumed(self) -> None:
         one, two = (side.get("dialect") for side in self._facts)
