@@ -32,7 +32,10 @@ TRIPLES = {
 """Target -> what rustc calls it (rustc book, platform support)."""
 
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
-MEND = _("install Rust 1.95 (rustup toolchain install 1.95), and set RUSTUP_TOOLCHAIN=1.95 where it is not the default")
+MEND = _(
+    "install Rust 1.95 ({command}), and set RUSTUP_TOOLCHAIN=1.95 where it is not the default",
+    command=verbatim("rustup toolchain install 1.95"),
+)
 
 
 @dataclass(frozen=True)
