@@ -61,6 +61,7 @@ ALLOWED: dict[str, str] = {
     "packages/sdk_ast/rust/clients.py": GENERATED,
     "packages/sdk_ast/rust/crates.py": OF_CARGO,
     "packages/sdk_ast/rust/reader.py": OF_CARGO,
+    "packages/sdk_ast/rust/tool.py": "a command",
     "packages/sdk_ast/python/judge.py": OF_PYTHON,
     "packages/sdk_ast/python/probe.py": OF_PYTHON,
     "packages/sdk_ast/manifest.py": SCHEMA,
