@@ -101,9 +101,11 @@ def check_concurrency(client: SmClient, vectors: Iterable[Vector]) -> Found:
         found.evidence.append({"kind": "hello", "operations": sorted(client.hello.operations)})
         return found
     families = _right_alone(client, found, families)
-    if found.undecided or not families:
-        found.cause = Cause.SUBJECT if not found.undecided else found.cause
-        found.undecided = found.undecided or _("no operation answers rightly alone: threads can make nothing worse")
+    if found.undecided:
+        return found
+    if not families:
+        found.undecided = _("no operation answers rightly alone: threads can make nothing worse")
+        found.cause = Cause.SUBJECT
         return found
     least, most = offered.get("threads", (1, THREADS))
     threads = int(max(least, min(THREADS, most)))

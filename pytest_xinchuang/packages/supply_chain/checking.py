@@ -95,8 +95,7 @@ def keys(given: Sequence[str]) -> dict[str, list[Key]]:
                 _("{text} is not maven[:GROUP]=FILE", text=verbatim(repr(text))),
                 mend=verbatim("--registry-key maven:org.springframework=spring.asc"),
             )
-        key_bytes(Path(file))
-        found.setdefault(ecosystem, []).append(Key(below, Path(file)))
+        found.setdefault(ecosystem, []).append(Key(below, key_bytes(Path(file))))
     return found
 
 

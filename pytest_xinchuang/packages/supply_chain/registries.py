@@ -54,11 +54,11 @@ class Key:
 
     Attributes:
         below: the names of packages that they sign begin with it, up to a dot or a colon; "" is all.
-        path: the keys, in the form that the ecosystem's signatures need.
+        data: the keys, in the form that the ecosystem's signatures need.
     """
 
     below: str
-    path: Path
+    data: bytes
 
     def covers(self, name: str) -> bool:
         """Whether a package's signatures have to be by these keys."""
@@ -154,9 +154,9 @@ class Registries:
                 raise XcError(_("{place}: no such directory", place=place))
         return found
 
-    def keys(self, ecosystem: str, name: str) -> list[Path]:
+    def keys(self, ecosystem: str, name: str) -> list[bytes]:
         """The keys that a package's signatures have to be by; none: they are not asked for."""
-        return [key.path for key in self._keys.get(ecosystem, ()) if key.covers(name)]
+        return [key.data for key in self._keys.get(ecosystem, ()) if key.covers(name)]
 
     def urls(self, ecosystem: str, gone: list[Gone]) -> list[str]:
         """The addresses that were named for an ecosystem; where nothing was named, the one that its tool asks by default.

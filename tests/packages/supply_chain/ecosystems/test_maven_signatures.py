@@ -33,9 +33,9 @@ class Publisher:
         self.home = home
         home.mkdir(mode=0o700, parents=True)
         self.gpg("--quick-gen-key", "publisher@example.org", "ed25519", "sign", "never")
-        self.armoured, self.binary = home / "key.asc", home / "key.gpg"
-        self.armoured.write_bytes(self.gpg("--armor", "--export"))
-        self.binary.write_bytes(self.gpg("--export"))
+        for name, words in (("key.asc", ("--armor", "--export")), ("key.gpg", ("--export",))):
+            (home / name).write_bytes(self.gpg(*words))
+        self.armoured, self.binary = key_bytes(home / "key.asc"), key_bytes(home / "key.gpg")
 
     def gpg(self, *words: str) -> bytes:
         options = ["gpg", "--homedir", str(self.home), "--batch", "--no-tty", "--pinentry-mode", "loopback"]

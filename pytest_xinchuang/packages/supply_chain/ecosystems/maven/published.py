@@ -53,11 +53,7 @@ def _sidecar(text: str, algorithm: str) -> Digest | None:
 
 
 def published(entry: Locked, registries: Registries) -> Published | Gone:
-    """What was published under a name and version, with what the publisher's signatures say where keys were given.
-
-    Raises:
-        XcError: the keys cannot be read.
-    """
+    """What was published under a name and version, with what the publisher's signatures say where keys were given."""
     found = _published(entry, registries)
     keys = registries.keys("maven", entry.name)
     if isinstance(found, Gone) or not keys:
@@ -69,7 +65,7 @@ def published(entry: Locked, registries: Registries) -> Published | Gone:
     return replace(found, signature=worst_of, standing=standing)
 
 
-def _signature(file: PublishedFile, registries: Registries, keys: list[Path]) -> tuple[Signed, Message]:
+def _signature(file: PublishedFile, registries: Registries, keys: list[bytes]) -> tuple[Signed, Message]:
     """What the signature says that was published beside a file."""
     data = file.path or (registries.artifact(file.url) if file.url else None)
     if not isinstance(data, Path):

@@ -17,7 +17,7 @@ from pytest_xinchuang.tools.process import Runner, last_line
 
 TIMEOUT_S = 120
 _ARMOUR = re.compile(
-    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----[ \t]*\r?\n(?P<head>(?:[^\r\n]+\r?\n)*)[ \t]*\r?\n(?P<body>.*?)"
+    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----[ \t]*\r?\n(?:[^\r\n]+\r?\n)*[ \t]*\r?\n(?P<body>.*?)"
     rb"(?:^=[A-Za-z0-9+/]{4}[ \t]*\r?\n)?^-----END PGP PUBLIC KEY BLOCK-----",
     re.DOTALL | re.MULTILINE,
 )
@@ -57,19 +57,14 @@ def _tag(first: int) -> int:
     return first & 0x3F if first & 0x40 else first >> 2 & 0x0F
 
 
-def signed(path: Path, signature: bytes, keys: Sequence[Path], runner: Runner | None = None) -> tuple[Signed, Message]:
-    """Whether a file is what one of the keys signed.
-
-    Raises:
-        XcError: the keys cannot be read.
-    """
-    ring = b"".join(key_bytes(one) for one in keys)
+def signed(path: Path, signature: bytes, keys: Sequence[bytes], runner: Runner | None = None) -> tuple[Signed, Message]:
+    """Whether a file is what one of the keys signed, which are given as `key_bytes` reads them."""
     gpgv = shutil.which("gpgv")
     if gpgv is None:
         return Signed.UNKNOWN, _("gpgv is not installed")
     with tempfile.TemporaryDirectory(prefix="xc-signature-") as name:
         place = Path(name)
-        (place / "ring.gpg").write_bytes(ring)
+        (place / "ring.gpg").write_bytes(b"".join(keys))
         (place / "signature.asc").write_bytes(signature)
         words = [gpgv, "--homedir", name, "--status-fd", "1", "--keyring", str(place / "ring.gpg")]
         run = (runner or Runner()).run([*words, "--", str(place / "signature.asc"), str(path)], timeout_s=TIMEOUT_S)
