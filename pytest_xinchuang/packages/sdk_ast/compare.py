@@ -12,7 +12,7 @@ from pytest_xinchuang.messages import NOTHING, Message, _, told, verbatim
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.comparer import Comparer, Side
 from pytest_xinchuang.packages.sdk_ast.judge.client import Trial
-from pytest_xinchuang.packages.sdk_ast.languages import shown
+from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy, Suppressed, Suppression, suppress
 from pytest_xinchuang.packages.sdk_ast.rules import LEVELS, Level, Rule, Rules
 from pytest_xinchuang.packages.sdk_ast.snapshot import Header, PackageRecord, Snapshot
@@ -164,9 +164,9 @@ def compare(
             _(
                 "{old} is {language}, {new} is {other}",
                 old=old.label,
-                language=shown(old.header.language),
+                language=LANGUAGES[old.header.language].shown,
                 new=new.label,
-                other=shown(new.header.language),
+                other=LANGUAGES[new.header.language].shown,
             )
         )
     targets = tuple(t for t in old.header.targets if t in new.header.targets)

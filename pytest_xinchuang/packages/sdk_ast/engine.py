@@ -22,7 +22,7 @@ from pytest_xinchuang.packages.sdk_ast.delivered import (
 )
 from pytest_xinchuang.packages.sdk_ast.golang.build import run_go
 from pytest_xinchuang.packages.sdk_ast.judge.court import judged
-from pytest_xinchuang.packages.sdk_ast.languages import shown
+from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES
 from pytest_xinchuang.packages.sdk_ast.manifest import Sdk, is_published
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
@@ -107,7 +107,7 @@ class SdkEngine:
 
     @property
     def _language(self) -> Message:
-        return shown(self.sdk.language)
+        return LANGUAGES[self.sdk.language].shown
 
     @property
     def arch(self) -> str:

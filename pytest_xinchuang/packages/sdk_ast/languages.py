@@ -43,9 +43,3 @@ LANGUAGES: Mapping[str, Described] = {
     "sql": Described(verbatim("SQL"), "SQL-UNEXPLAINED"),
 }
 assert tuple(LANGUAGES) == get_args(Language)
-
-
-def shown(language: str) -> Message:
-    """What people call a language; one that is not known as it is."""
-    known = LANGUAGES.get(language)
-    return known.shown if known is not None else verbatim(language)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -141,6 +141,19 @@ class DeliveredComparer(Comparer):
         if not self._was.known or not self._is.known:
             return None
         return link not in self._was.exports or link in self._is.exports
+
+
+def given(old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -> Iterator[tuple[str, Mapping[str, Any], set[str]]]:
+    """Each old header that some client gets all of, its facts, and the names that clients of the new one can expect of it."""
+    headers = {name: s["facts"] for name, s in old.items() if s["kind"] == "header"}
+    for header, facts in headers.items():
+        if not usable(facts):
+            continue
+        names = set(facts["declares"]) if header in new else set()
+        for other in facts["reaches"] if header in new else ():
+            if not usable(headers.get(f"<{other}>", facts)):
+                names |= set(headers[f"<{other}>"]["declares"])
+        yield header, facts, names
 
 
 def usable(header: Mapping[str, Any]) -> bool:

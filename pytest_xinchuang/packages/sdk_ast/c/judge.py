@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pytest_xinchuang.packages.sdk_ast.c.batches import Batch, linked, tried
 from pytest_xinchuang.packages.sdk_ast.c.clients import Lines, clients_of
 from pytest_xinchuang.packages.sdk_ast.c.delivered import Delivered, arguments, delivered, included
-from pytest_xinchuang.packages.sdk_ast.c.deliverycompare import usable
+from pytest_xinchuang.packages.sdk_ast.c.deliverycompare import given
 from pytest_xinchuang.packages.sdk_ast.c.libraries import LIBRARIES
 from pytest_xinchuang.packages.sdk_ast.c.linker import Libraries
 from pytest_xinchuang.packages.sdk_ast.c.types import PACKAGE
@@ -68,14 +68,7 @@ class CJudge:
 
 def _batches(old: Mapping[str, Symbol], new: Mapping[str, Symbol]) -> Iterator[Batch]:
     """The clients of each header that stands by itself, and of what only it brings along."""
-    headers = {name: s["facts"] for name, s in old.items() if s["kind"] == "header"}
-    for header, facts in headers.items():
-        if not usable(facts):
-            continue
-        names = set(facts["declares"]) if header in new else set()
-        for other in facts["reaches"] if header in new else ():
-            if not usable(headers.get(f"<{other}>", facts)):
-                names |= set(headers[f"<{other}>"]["declares"])
+    for header, facts, names in given(old, new):
         for cxx in (False, True) if facts["cxx"] else (False,):
             lines: list[Lines] = []
             for name in sorted(names):

@@ -401,14 +401,6 @@ class CppComparer(DeliveredComparer):
         elif now.get("visibility") in ("hidden", "internal") and not was.get("visibility"):
             self.add("CPP-SYMBOL-HIDDEN", name, at=at)
 
-    @cached_property
-    def _was(self) -> Libraries:
-        return Libraries.of(self.old.package(LIBRARIES))
-
-    @cached_property
-    def _is(self) -> Libraries:
-        return Libraries.of(self.new.package(LIBRARIES))
-
 
 def _named_otherwise(symbols: Mapping[str, Symbol], others: Mapping[str, Symbol]) -> dict[str, str]:
     """Namespaces and enumerations of the other version that are names of others here."""

@@ -11,7 +11,7 @@ from pytest_xinchuang.messages import Message, _
 from pytest_xinchuang.packages.sdk_ast.change import Change
 from pytest_xinchuang.packages.sdk_ast.compare import WEIGHTS, Comparison, Judged
 from pytest_xinchuang.packages.sdk_ast.judge.client import Trial
-from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES, shown
+from pytest_xinchuang.packages.sdk_ast.languages import LANGUAGES
 from pytest_xinchuang.packages.sdk_ast.policy import ApiPolicy
 from pytest_xinchuang.packages.sdk_ast.rules import Rules
 from pytest_xinchuang.packages.sdk_ast.source import Sources
@@ -105,9 +105,6 @@ JUDGES: dict[str, Callable[[Sources], Judge]] = {
 
 def hindrance(comparison: Comparison) -> Message | None:
     """Why no client can be tried; None: they can."""
-    language = comparison.old.header.language
-    if language not in JUDGES:
-        return _("there are no clients in {language} yet", language=shown(language))
     for side in (comparison.old, comparison.new):
         if side.place is None:
             return _("{side} is a snapshot, which no client can be built with", side=side.label)
