@@ -34,7 +34,7 @@ class DeliveredComparer(Comparer):
             was, now = old.facts(header), new.facts(header)
             at = new.place(header)
             if was.get("text") != now.get("text"):
-                why = _("declarations of C++ are not read yet, and the header's text differs")
+                why = _("declarations of C++ are read by --kind cpp alone, and the header's text differs")
                 self.add("C-UNVERIFIABLE", header, undecided=why, at=at)
                 continue
             if was["alone"] > now["alone"] or usable(was) > usable(now):
