@@ -23,6 +23,9 @@ import hashlib, hmac, itertools, os, random, secrets, sys, threading
 from pytest_xinchuang.packages.sm_crypto.reference_harness import ReferenceHarness, serve
 from pytest_xinchuang.sm.curve import N
 from pytest_xinchuang.sm.sm2 import Sm2
+def each_once(bits):
+    # Of numbers so few two would be the same in one run of a hundred, and a C1 that repeats is told alone.
+    return iter(random.sample(range(1, 1 << bits), 2000))
 class Kind(Sm2):
 {body}
 class Harness(ReferenceHarness):
@@ -78,20 +81,19 @@ STEPS = """
     def encrypt(self, point, msg, k=None):
         return super().encrypt(point, msg, k or next(self.turn))
 """
-# Of few bits nothing is drawn twice: a C1 that repeats is told alone.
 NEAR = """
     base = secrets.randbelow(N >> 1)
-    draws = iter(random.sample(range(1 << 19), 2000))
+    draws = each_once(19)
     def encrypt(self, point, msg, k=None):
         return super().encrypt(point, msg, k or self.base + next(self.draws))
 """
 UPPER_WORD = """
-    draws = iter(random.sample(range(1, 1 << 20), 2000))
+    draws = each_once(20)
     def encrypt(self, point, msg, k=None):
         return super().encrypt(point, msg, k or next(self.draws) << 192)
 """
 WORD_OVER_AND_OVER = """
-    draws = iter(random.sample(range(1, 1 << 20), 2000))
+    draws = each_once(20)
     def encrypt(self, point, msg, k=None):
         return super().encrypt(point, msg, k or next(self.draws) * int("00000001" * 8, 16))
 """
